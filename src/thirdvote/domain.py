@@ -1,0 +1,114 @@
+"""The words of the field as types: what every room of the program talks about.
+
+Numbers of the enumerations are those of the qdevice-net protocol, so that the wire needs no second table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+NodeId = NewType("NodeId", int)
+ClusterName = NewType("ClusterName", bytes)
+"""Whatever bytes the node sent; two clusters are the same when these bytes are. Print it with `printable`."""
+
+
+class Vote(IntEnum):
+    ACK = 1
+    NACK = 2
+    ASK_LATER = 3
+    WAIT_FOR_REPLY = 4
+    NO_CHANGE = 5
+
+
+class Heuristics(IntEnum):
+    """UNDEFINED means that the node runs none; it is never on the wire."""
+
+    UNDEFINED = 0
+    PASS = 1
+    FAIL = 2
+
+
+class NodeState(IntEnum):
+    MEMBER = 1
+    DEAD = 2
+    LEAVING = 3
+
+
+class Algorithm(IntEnum):
+    TEST = 0
+    FFSPLIT = 1
+    TWO_NODE_LMS = 2
+    LMS = 3
+
+
+class NodeListType(IntEnum):
+    INITIAL_CONFIG = 0
+    CHANGED_CONFIG = 1
+    MEMBERSHIP = 2
+    QUORUM = 3
+
+
+class TlsSupport(IntEnum):
+    UNSUPPORTED = 0
+    SUPPORTED = 1
+    REQUIRED = 2
+
+
+class TieBreakerMode(IntEnum):
+    LOWEST = 1
+    HIGHEST = 2
+    NODE_ID = 3
+
+
+class Handover(StrEnum):
+    """When a vote may move to another partition, per cluster."""
+
+    STOCK = "stock"
+
+
+@dataclass(frozen=True, slots=True)
+class TieBreaker:
+    """`node_id` counts only in mode NODE_ID and is 0 otherwise, so that equality is equality of meaning."""
+
+    mode: TieBreakerMode
+    node_id: NodeId = NodeId(0)
+
+    def preferred(self, node_ids: Iterable[NodeId]) -> NodeId:
+        """The node that wins a tie among `node_ids`, which must not be empty."""
+        match self.mode:
+            case TieBreakerMode.LOWEST:
+                return min(node_ids)
+            case TieBreakerMode.HIGHEST:
+                return max(node_ids)
+            case TieBreakerMode.NODE_ID:
+                return self.node_id
+
+
+@dataclass(frozen=True, slots=True)
+class RingId:
+    """Corosync's name of one membership: who formed it, and its sequence number."""
+
+    node_id: NodeId
+    sequence: int
+
+    def __str__(self) -> str:
+        """Hexadecimal without a prefix, as Corosync's tools print it."""
+        return f"{self.node_id:x}.{self.sequence:x}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """One entry of a node list; `data_center_id` 0 means none."""
+
+    node_id: NodeId
+    data_center_id: int = 0
+    state: NodeState | None = None
+
+
+def printable(name: ClusterName) -> str:
+    """The name as it may be shown on a terminal, in a log or in JSON: UTF-8 where it is that, one line, nothing that a terminal obeys."""
+    text = name.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode("ascii") for c in text)
