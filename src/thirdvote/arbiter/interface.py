@@ -106,9 +106,7 @@ class NoteKind(StrEnum):
     LEFT = "left"
     CHANGED = "changed"
     WAITING = "waiting"
-    DECIDED = "decided"
     VOTE_SENT = "vote-sent"
-    MESSAGE = "message"
 
 
 @dataclass(frozen=True, slots=True)

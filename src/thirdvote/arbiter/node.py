@@ -1,0 +1,64 @@
+"""One node that has joined: what it reported, and what it was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from thirdvote.decide.view import Member, Verdict
+from thirdvote.domain import Algorithm, Heuristics, NodeId, NodeInfo, RingId, Vote
+from thirdvote.session.server import ServerSession
+
+
+@dataclass(slots=True)
+class Node:
+    """`member` is what decisions see of it; the lists here keep the order, the repetitions and the data centers of the wire."""
+
+    connection: int
+    address: str
+    node_id: NodeId
+    algorithm: Algorithm
+    joined_at: float
+    session: ServerSession
+    member: Member
+    config_list: tuple[NodeInfo, ...] | None = None
+    config_version: int | None = None
+    membership_list: tuple[NodeInfo, ...] | None = None
+    heuristics_membership: Heuristics = Heuristics.UNDEFINED
+    heuristics_regular: Heuristics = Heuristics.UNDEFINED
+    last_vote: Vote | None = None
+    last_ack_or_nack: Vote | None = None
+    told: Verdict | None = None
+    """What the node goes by: the last vote that was not NO_CHANGE, and why."""
+    vote_info_number: int = 0
+
+    @property
+    def ring_id(self) -> RingId:
+        return self.member.ring_id
+
+    @property
+    def has_vote(self) -> bool:
+        return self.told is not None and self.told.vote is Vote.ACK
+
+    def take_config(self, nodes: tuple[NodeInfo, ...], version: int | None) -> None:
+        self.config_list, self.config_version = nodes, version
+        self.member = replace(self.member, config_list=frozenset(node.node_id for node in nodes))
+
+    def take_membership(self, nodes: tuple[NodeInfo, ...], ring_id: RingId, heuristics: Heuristics) -> None:
+        self.membership_list, self.heuristics_membership = nodes, heuristics
+        ids = frozenset(node.node_id for node in nodes)
+        self.member = replace(self.member, membership_list=ids, ring_id=ring_id, heuristics=heuristics)
+
+    def take_heuristics(self, heuristics: Heuristics) -> None:
+        self.heuristics_regular = heuristics
+        self.member = replace(self.member, heuristics=heuristics)
+
+    def take_keep_active_partition(self, on: bool) -> None:
+        self.member = replace(self.member, keep_active_partition=on)
+
+    def note_vote(self, vote: Vote, because: str) -> None:
+        """Remember a vote that goes out to this node, in a reply or in a VOTE_INFO."""
+        self.last_vote = vote
+        if vote in (Vote.ACK, Vote.NACK):
+            self.last_ack_or_nack = vote
+        if vote is not Vote.NO_CHANGE:
+            self.told = Verdict(vote, because)
