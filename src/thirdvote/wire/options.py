@@ -53,7 +53,7 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
     while offset < end:
         start = offset + 4
         if start > end:
-            raise Undecodable(f"bytes too few for an option at the end: {end - offset}")
+            raise Undecodable(f"{end - offset} bytes at the end, too few for an option")
         number, length = _HEADER.unpack_from(data, offset)
         offset = start + length
         if offset > end:
@@ -139,20 +139,11 @@ def _write_tie_breaker(tie_breaker: TieBreaker) -> bytes:
 
 
 def _read_node_info(value: bytes) -> NodeInfo:
-    node_id, data_center_id, state = 0, 0, None
-    for number, nested in split(value):
-        if number not in _IN_NODE_INFO:
-            continue
-        meaning = read_option(number, nested)
-        if number == OptionType.NODE_ID:
-            node_id = meaning
-        elif number == OptionType.DATA_CENTER_ID:
-            data_center_id = meaning
-        else:
-            state = meaning
+    found = {number: read_option(number, nested) for number, nested in split(value) if number in _IN_NODE_INFO}
+    node_id = found.get(OptionType.NODE_ID)
     if not node_id:
         raise Undecodable("no node id, or node id 0")
-    return NodeInfo(NodeId(node_id), data_center_id, state)
+    return NodeInfo(NodeId(node_id), found.get(OptionType.DATA_CENTER_ID, 0), found.get(OptionType.NODE_STATE))
 
 
 def _write_node_info(node: NodeInfo) -> bytes:
