@@ -22,7 +22,7 @@ class Cluster:
         self.algorithm = algorithm
         self.tie_breaker = tie_breaker
         self.nodes: dict[NodeId, Node] = {}
-        self.referee = _referee(algorithm, Board(self.nodes, tell))
+        self.referee = _referee(algorithm, Board(self.nodes, tie_breaker, tell))
 
     def admits(self, node_id: NodeId, algorithm: int, tie_breaker: TieBreaker) -> ReplyCode:
         if tie_breaker != self.tie_breaker:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from thirdvote.arbiter.node import Node
 from thirdvote.decide.view import ClusterView, Verdict
-from thirdvote.domain import NodeId, Vote
+from thirdvote.domain import NodeId, TieBreaker, Vote
 from thirdvote.errors import UnsupportedForAlgorithm
 from thirdvote.wire.messages import NodeList
 
@@ -31,12 +31,11 @@ class Board:
     """What a referee has at hand: the nodes of its cluster in order of their ids, and the way to tell one its vote."""
 
     nodes: Mapping[NodeId, Node]
+    tie_breaker: TieBreaker
     tell: Tell
 
     def view(self) -> ClusterView:
-        """All nodes of a cluster have the same tie-breaker, so that of any will do. There must be at least one."""
-        first = next(iter(self.nodes.values()))
-        return ClusterView({node_id: node.member for node_id, node in self.nodes.items()}, first.tie_breaker)
+        return ClusterView({node_id: node.member for node_id, node in self.nodes.items()}, self.tie_breaker)
 
 
 class Referee(Protocol):

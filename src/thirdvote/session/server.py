@@ -211,6 +211,10 @@ class ServerSession:
     def certificate_verified(self) -> bool:
         return self.cluster_name in self._certificate_names
 
+    @property
+    def _reads_messages(self) -> bool:
+        return self.stage is not Stage.CLOSED and self.security is not Security.HANDSHAKE
+
     def deadline(self) -> float | None:
         """The time in seconds at which this connection is given up unless something comes; None: never."""
         limits = self.policy.limits
@@ -227,10 +231,10 @@ class ServerSession:
             self._certificate_names = certificate_names
 
     def receive(self, data: bytes, now: float) -> Iterator[Output]:
-        if self.stage is Stage.CLOSED or self.security is Security.HANDSHAKE:
+        if not self._reads_messages:
             return
         self._reader.feed(data)
-        while self.stage is not Stage.CLOSED and self.security is not Security.HANDSHAKE:
+        while self._reads_messages:
             frame = self._reader.next()
             match frame:
                 case None:
