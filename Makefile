@@ -1,0 +1,58 @@
+# make run     sets everything up and starts the arbitrator: data in ./data, port 5403, stop it with Ctrl-C
+# make test    sets everything up and runs all tests; the ones with real Corosync nodes need root
+# make check   the fast tests
+# make fuzz    bad input, at length: make fuzz SECONDS=600
+# make lockstep  random clusters, side by side with the stock server, at length: make lockstep SECONDS=600
+# make bench   speed and memory, side by side with the stock server
+# make lock    writes requirements/*.txt anew
+# make clean   takes away what all of these made, but for the data
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?= data
+PORT ?= 5403
+SECONDS ?= 600
+PYTEST_ARGS ?=
+export VENV PYTHON
+
+FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios
+
+.PHONY: run test check static fuzz lockstep bench lock clean setup-run setup-dev
+
+run: setup-run
+	@exec $(BIN)/thirdvote serve --data $(DATA) --listen $(PORT) $(ARGS)
+
+test: setup-dev static
+	@scripts/test-programs
+	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+check: setup-dev static
+	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST_ARGS) $(FAST)
+
+static: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fuzz: setup-dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+lockstep: setup-dev
+	$(BIN)/python -m tests.lockstep --seconds $(SECONDS)
+
+bench: setup-dev
+	@scripts/test-programs
+	$(BIN)/python -m bench
+
+lock: setup-dev
+	scripts/lock
+
+setup-run:
+	@scripts/setup run
+
+setup-dev:
+	@scripts/setup dev
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
