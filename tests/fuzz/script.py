@@ -165,6 +165,7 @@ _SENSIBLE: Sequence[Callable[[Random], Message]] = (
     lambda random: EchoRequest(encode(VoteInfoReply(random.randrange(9)))[6:]),
     lambda random: EchoReply(bytes(8)),
     _init,
+    lambda random: Preinit(1, random.choice(CLUSTERS)),
 )
 
 

@@ -1,7 +1,8 @@
 """The whole server core under any bytes, on several connections of two clusters, while a third cluster minds its own business.
 
 What must hold: no step raises; what a step sends is bounded by what it was given; nothing is sent to the bystander but
-answers to its own messages; and it keeps its votes.
+answers to its own messages; and it keeps its votes. Everybody's place is fixed: a connection is one node of one cluster as
+long as it lives, and of none afterwards.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def target(data: bytes) -> None:
     world.join_bystander()
     for record in script.records:
         world.play(record)
+        world.check_identities()
     world.check_bystander()
     world.stop()
 
@@ -79,6 +81,7 @@ class _World:
     opened: set[int] = field(default_factory=set)
     in_handshake: set[int] = field(default_factory=set)
     unread: dict[int, int] = field(default_factory=dict)
+    places: dict[int, tuple[ClusterName, NodeId]] = field(default_factory=dict)
     bystanders: tuple[int, ...] = ()
     last_number: int = 0
     bystander_echo_at: float = 0.0
@@ -181,6 +184,16 @@ class _World:
 
     # ---- what is wanted
 
+    def check_identities(self) -> None:
+        clusters = self.arbiter.snapshot(self.now).clusters
+        places = [(node.connection, (cluster.name, node.node_id)) for cluster in clusters for node in cluster.nodes]
+        now = dict(places)
+        assert len(now) == len(set(now.values())) == len(places), "one connection is one node"
+        assert now.keys() <= self.opened, "a node is there only as long as its connection"
+        before = {connection: place for connection, place in self.places.items() if connection in self.opened}
+        assert before.items() <= now.items(), "a connection stays the node that it joined as"
+        self.places = now
+
     def step(self, event: Input) -> None:
         effects = self.arbiter.step(event, self.now)
         self.check_bounds(event, effects)
@@ -189,6 +202,8 @@ class _World:
             if isinstance(effect, Send | StartTls | Close):
                 assert effect.connection in self.opened, "an effect is for a connection that is there"
                 assert at_work in self.bystanders or effect.connection not in self.bystanders, "the bystander is left alone"
+            if isinstance(effect, Note) and effect.connection in self.places and effect.node is not None:
+                assert (effect.cluster, effect.node) == self.places[effect.connection], "what is told of a node is told under its name"
             if isinstance(effect, StartTls):
                 self.in_handshake.add(effect.connection)
         for effect in effects:
