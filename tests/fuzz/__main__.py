@@ -27,7 +27,7 @@ def fuzz(name: str, seconds: float, seed: int) -> Failure | None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="for each target")
+    parser.add_argument("--seconds", type=float, default=60.0, help="in all")
     parser.add_argument("--seed", type=int, help="of a run that is to be repeated")
     parser.add_argument("--target", choices=sorted(TARGETS), action="append", help="only this one (may be repeated)")
     parser.add_argument("--replay", type=Path, help="run --target on the input in this file, and on nothing else")
@@ -43,7 +43,7 @@ def main() -> int:
         return 1 if any(reports) else 0
     seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
     for name in names:
-        failure = fuzz(name, arguments.seconds, seed)
+        failure = fuzz(name, arguments.seconds / len(names), seed)
         if failure is not None:
             print(f"{failure.report}\nseed {seed}; again with: python -m tests.fuzz --target {name} --replay {failure.save(name)}")
             return 1
