@@ -1,0 +1,80 @@
+"""Plain values: what is measured of one server, and what the kernel says about a process."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many clients are connected when things are measured, and how often."""
+
+    tiers: tuple[int, ...]
+    restart_tier: int
+    echoes: int
+    echo_seconds: float
+    failovers: int
+
+
+FULL = Plan(tiers=(10, 500, 2_000, 4_000), restart_tier=2_000, echoes=2_000, echo_seconds=6.0, failovers=40)
+QUICK = Plan(tiers=(10, 500), restart_tier=500, echoes=500, echo_seconds=2.0, failovers=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of times in seconds."""
+
+    median: float
+    p99: float
+    count: int
+
+    @classmethod
+    def of(cls, samples: list[float]) -> Spread:
+        ordered = sorted(samples)
+        return cls(statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """In KiB. `proportional` counts a page that n processes share as 1/n."""
+
+    resident: int
+    proportional: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    clients: int
+    memory: Memory
+    echo: Spread
+    failover: Spread
+    grown_s: float
+
+
+@dataclass(slots=True)
+class Figures:
+    name: str
+    idle: Memory
+    tiers: list[Tier] = field(default_factory=list)
+    restart_clients: int = 0
+    restart_s: float | None = None
+    """From the start of the process until every client has its vote again."""
+
+    @property
+    def memory_per_client(self) -> float:
+        """Resident KiB that each client of the largest tier costs over the smallest tier."""
+        first, last = self.tiers[0], self.tiers[-1]
+        return (last.memory.resident - first.memory.resident) / (last.clients - first.clients)
+
+
+def memory_of(pid: int) -> Memory:
+    return Memory(_field(pid, "status", "VmRSS"), _field(pid, "smaps_rollup", "Pss"))
+
+
+def _field(pid: int, file: str, name: str) -> int:
+    for line in Path(f"/proc/{pid}/{file}").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise LookupError(f"no {name} in /proc/{pid}/{file}")
