@@ -6,7 +6,7 @@ asks for a decision, so that no rule has to know which message caused it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from thirdvote.domain import Heuristics, NodeId, RingId, TieBreaker, Vote
@@ -38,3 +38,11 @@ class Verdict:
 
     vote: Vote
     because: str
+
+
+def score(members: Iterable[Member]) -> int:
+    """By what ffsplit and lms measure connected nodes: one each, one more for passed, one less for failed heuristics."""
+    return sum(1 + _HEURISTICS_SCORE[member.heuristics] for member in members)
+
+
+_HEURISTICS_SCORE = {Heuristics.UNDEFINED: 0, Heuristics.PASS: 1, Heuristics.FAIL: -1}
