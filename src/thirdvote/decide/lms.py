@@ -3,17 +3,16 @@
 Nodes are in one partition when they report the same ring; the configuration does not count, so any number of nodes may
 be missing. What a node claims:
 
-    it and another count each other in (one of the two lists names the other), in different rings    wait
-    it has no ring yet (sequence number 0)                                                           wait
-    its partition is the only one                                                                    the vote
-    a partition alone has the highest score                                                          that one's nodes: the vote
-    else a partition alone has the most nodes, of all                                                that one's nodes: the vote
-    else                                                                                             the nodes of the tie-breaker's
-                                                                                                     ring: the vote
+    it and another report different rings, and one of the two counts the other in      to wait
+    it has no ring yet (sequence number 0)                                             to wait
+    its partition wins                                                                 the vote
+    its partition does not                                                             nothing
 
-Score is the number of connected nodes, plus the passed, minus the failed heuristics. Who claims nothing is refused. The
-tie-breaker's node is looked for among all connected nodes, and its whole partition wins with it. What becomes of claims is
-in `standing`. The cost is one look at each id of each list.
+The partition wins that is the only one; else the only one with the highest score; else the only one with the most nodes of
+all; else the one of the tie-breaker's node, which is looked for among all connected nodes. Score is the number of
+connected nodes, plus the passed, minus the failed heuristics.
+
+What becomes of claims is in `standing`. The cost is one look at each id of each list.
 """
 
 from __future__ import annotations

@@ -8,14 +8,13 @@ alone. From claims to votes it takes what the nodes have now:
    joined) is refused as long as a node in another ring has the vote, and stays a newcomer.
 2. All others that have spoken follow, so that nobody has to ask again to learn that something changed:
    a. who claims the vote gets it, unless it is a newcomer;
-   b. who does not claim it has none. But a node that has the vote and did not ask loses it only if somebody in another
-      ring takes it over: what would go to a newcomer, or to nobody, stays where it is;
-   c. newcomers last, by the rule of 1.
+   b. who does not claim it has none. But a node that has the vote already and did not ask loses it only when somebody in
+      another ring has it, too: what would go to a newcomer, or to nobody, stays where it is;
+   c. newcomers last, by the rule of 1, those with a claim first.
    A node whose ring is changing keeps what it was told. It reports soon, and then it is the one that asks.
 
-After a decision no two nodes in different rings have the vote, apart from those that count each other in and of which
-one is behind (lms: whose claim is to wait; 2nodelms: that count both nodes in). A decision without a new fact changes
-nothing.
+So no two rings have the vote after a decision, save for nodes whose ring is changing (in 2nodelms: those that count both
+nodes in). And a decision without a new fact changes nothing.
 """
 
 from __future__ import annotations
@@ -46,10 +45,8 @@ class Decision:
     verdicts: dict[NodeId, Verdict]
 
 
-_RESULT_OF_CLAIM = {Vote.ACK: Result.ACK, Vote.NACK: Result.NACK, Vote.WAIT_FOR_REPLY: Result.WAITING}
-
 SILENT = Verdict(Vote.WAIT_FOR_REPLY, "it has not reported its membership yet")
-KEEPS = Verdict(Vote.ACK, "it has the vote already, and nobody is there to take it over")
+KEEPS = Verdict(Vote.ACK, "it had the vote already, and nobody has come who may take it over")
 
 
 def settle(view: ClusterView, claims: Mapping[NodeId, Verdict], results: Mapping[NodeId, Result], asking: NodeId | None) -> Decision:
@@ -62,64 +59,73 @@ def settle(view: ClusterView, claims: Mapping[NodeId, Verdict], results: Mapping
     ]
     standings.follow([node_id for node_id in spoken if standings.results[node_id] is not Result.NEWCOMER])
     standings.admit([node_id for node_id in spoken if standings.results[node_id] is Result.NEWCOMER])
-    verdicts = dict.fromkeys(view.members, SILENT) | {node_id: standings.verdict(node_id) for node_id in spoken}
-    return Decision(standings.results, verdicts)
+    return Decision(standings.results, dict.fromkeys(view.members, SILENT) | standings.verdicts(spoken))
 
 
 class _Standings:
-    """The steps of the rule above; `results` is what it works on."""
+    """The steps of the rule above; `results` is what they work on."""
 
     def __init__(self, view: ClusterView, claims: Mapping[NodeId, Verdict], results: dict[NodeId, Result]) -> None:
-        self._view = view
+        self._rings = {node_id: member.ring_id for node_id, member in view.members.items()}
         self._claims = claims
         self.results = results
 
     def ask(self, node_id: NodeId) -> None:
         if self._claims[node_id].vote is Vote.WAIT_FOR_REPLY:
             self.results[node_id] = Result.WAITING
+        elif self.results[node_id] is Result.NEWCOMER:
+            self.admit([node_id])
         else:
-            self._evaluate(node_id)
+            self._grant_claim(node_id)
 
     def follow(self, veterans: list[NodeId]) -> None:
         for node_id in self._claiming(veterans, Vote.ACK):
-            self.results[node_id] = Result.ACK
-        taken_over = self._rings_with_vote(self._claiming(self._view.members, Vote.ACK))
+            self._grant_claim(node_id)
+        settled = {ring_id for vote in (Vote.ACK, Vote.NACK) for ring_id in self._holders(self._claiming(self._rings, vote))}
         for node_id in self._claiming(veterans, Vote.NACK):
-            if self.results[node_id] is not Result.ACK or self._is_elsewhere(node_id, taken_over):
-                self.results[node_id] = Result.NACK
+            if self.results[node_id] is not Result.ACK or self._elsewhere(node_id, settled) is not None:
+                self._grant_claim(node_id)
 
     def admit(self, newcomers: list[NodeId]) -> None:
+        holding = set(self._holders(self._rings))
         for vote in (Vote.ACK, Vote.NACK):
             for node_id in self._claiming(newcomers, vote):
-                self._evaluate(node_id)
+                if self._elsewhere(node_id, holding) is None:
+                    self._grant_claim(node_id)
+                    if vote is Vote.ACK:
+                        holding.add(self._rings[node_id])
 
-    def verdict(self, node_id: NodeId) -> Verdict:
-        claim = self._claims[node_id]
+    def verdicts(self, node_ids: Iterable[NodeId]) -> dict[NodeId, Verdict]:
+        refusals = {
+            ring_id: Verdict(Vote.NACK, f"{name_nodes(holders)} had the vote already when it came")
+            for ring_id, holders in self._holders(self._rings).items()
+        }
+        return {node_id: self._verdict(node_id, refusals) for node_id in node_ids}
+
+    def _verdict(self, node_id: NodeId, refusals: Mapping[RingId, Verdict]) -> Verdict:
+        claim, result = self._claims[node_id], self.results[node_id]
         if claim.vote is Vote.WAIT_FOR_REPLY:
             return claim
-        match self.results[node_id]:
-            case Result.NEWCOMER:
-                return self._refusal(node_id)
-            case Result.ACK if claim.vote is not Vote.ACK:
-                return KEEPS
-            case _:
-                return claim
+        if result is Result.NEWCOMER:
+            ring_id = self._elsewhere(node_id, refusals)
+            assert ring_id is not None, "only a vote in another ring keeps a newcomer one"
+            return refusals[ring_id]
+        return KEEPS if result is Result.ACK and claim.vote is Vote.NACK else claim
 
-    def _evaluate(self, node_id: NodeId) -> None:
-        is_newcomer = self.results[node_id] is Result.NEWCOMER
-        if not (is_newcomer and self._is_elsewhere(node_id, self._rings_with_vote(self._view.members))):
-            self.results[node_id] = _RESULT_OF_CLAIM[self._claims[node_id].vote]
+    def _grant_claim(self, node_id: NodeId) -> None:
+        self.results[node_id] = Result.ACK if self._claims[node_id].vote is Vote.ACK else Result.NACK
 
     def _claiming(self, node_ids: Iterable[NodeId], vote: Vote) -> list[NodeId]:
         return [node_id for node_id in node_ids if self._claims[node_id].vote is vote]
 
-    def _rings_with_vote(self, node_ids: Iterable[NodeId]) -> set[RingId]:
-        return {self._view.members[node_id].ring_id for node_id in node_ids if self.results[node_id] is Result.ACK}
+    def _holders(self, node_ids: Iterable[NodeId]) -> dict[RingId, list[NodeId]]:
+        """Those of `node_ids` that have the vote, by ring."""
+        holders: dict[RingId, list[NodeId]] = {}
+        for node_id in node_ids:
+            if self.results[node_id] is Result.ACK:
+                holders.setdefault(self._rings[node_id], []).append(node_id)
+        return holders
 
-    def _is_elsewhere(self, node_id: NodeId, rings: set[RingId]) -> bool:
-        return any(ring_id != self._view.members[node_id].ring_id for ring_id in rings)
-
-    def _refusal(self, node_id: NodeId) -> Verdict:
-        ring_id = self._view.members[node_id].ring_id
-        holders = [n for n, member in self._view.members.items() if self.results[n] is Result.ACK and member.ring_id != ring_id]
-        return Verdict(Vote.NACK, f"{name_nodes(holders)} had the vote already when it came")
+    def _elsewhere(self, node_id: NodeId, rings: Iterable[RingId]) -> RingId | None:
+        """One of `rings` that is not the node's; looks at two at most, as they differ."""
+        return next((ring_id for ring_id in rings if ring_id != self._rings[node_id]), None)
