@@ -19,6 +19,7 @@ WITHOUT_UNIT_TEST: dict[str, str] = {
 
 WITHOUT_MODULE: dict[str, str] = {
     "arbiter/test_defects.py": "defects of the stock server that only a whole cluster shows",
+    "session/test_node_with_arbiter.py": "both ends of the protocol as a pair",
 }
 """Unit tests that mirror no module, and why."""
 
