@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from tests.vectors.reader import MessageVector, Options, message_vectors
 
+from tests.vectors.reader import MessageVector, Options, message_vectors
 from thirdvote.domain import Heuristics, NodeId, NodeInfo, NodeListType, NodeState, RingId, TieBreaker, TieBreakerMode, TlsSupport, Vote
 from thirdvote.errors import Undecodable
 from thirdvote.wire.codec import decode, encode
