@@ -1,23 +1,34 @@
 """Settings and limits: what can be set, by whom, and every bound of the program with where its figure comes from.
 
 Pure: the caller hands in the environment and the text of the file. A value is looked for in the command's options, the
-environment, the file, and is else the default; `Resolved.origin` tells which it was.
+environment, the file, and is else the default; `Resolved.origins` tells which it was.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
-from thirdvote.domain import Handover, TlsSupport
-from thirdvote.errors import UserError
+from thirdvote.domain import ClusterName, Handover, TlsSupport
+from thirdvote.errors import UsageError, UserError
 
 VOTE_PORT = 5403
 """Registered use of corosync-qnetd."""
 
 ENVIRONMENT_PREFIX = "THIRDVOTE_"
+
+ENVIRONMENT_OTHERS = frozenset({"THIRDVOTE_CONFIG", "THIRDVOTE_DEBUG"})
+"""Variables with our prefix that are not settings: the file with the settings, and tracebacks."""
+
+DATA_OF_ROOT = "/var/lib/thirdvote"
+
+SOCKET_PATH_BYTES_MAX = 107
+"""Of a Unix socket on Linux: sun_path has 108 bytes, the last of which is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +69,11 @@ class Limits:
     control_queue: int = 1_000
     """Events that wait for one slow subscriber before it is closed."""
     ipc_clients: int = 10
+    ipc_backlog: int = 10
     ipc_receive_size: int = 4_096
+    ipc_send_size: int = 10_485_760
     ipc_idle_s: float = 10.0
-    """The stock tool's socket: the first two are the stock server's, which has no time limit."""
+    """The stock tool's socket: clients at once (0 for no bound), backlog and sizes are the stock server's, which has no time limit."""
     listen_backlog: int = 1_024
     """All nodes of thousands of sites come back in the same second after a restart; stock's 10 drops them."""
     log_burst: int = 20
@@ -69,10 +82,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What `thirdvote serve` runs with."""
+class ClusterSettings:
+    """What one cluster has of its own."""
 
-    data: str = "/var/lib/thirdvote"
+    handover: Handover = Handover.STOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the voter runs with. The second half has no option of ours: only the stock names set it."""
+
+    data: str = DATA_OF_ROOT
     listen_host: str | None = None
     listen_port: int = VOTE_PORT
     tls: TlsSupport = TlsSupport.REQUIRED
@@ -85,7 +105,23 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
     max_clients: int = 0
+    """Connections in all; 0 for no bound but `limits.connections`."""
     limits: Limits = field(default_factory=Limits)
+    clusters: Mapping[ClusterName, ClusterSettings] = field(default_factory=dict)
+
+    certificates: str = ""
+    """A directory in the layout of corosync-qnetd-certutil; empty for our own layout under `data`."""
+    listen_family: int = 0
+    """4, 6, or 0 for both."""
+    log_target: str = "stderr"
+    """stderr or syslog."""
+    qnetd_socket_umask: int | None = None
+    qnetd_socket_group: int | None = None
+    """A numeric group id."""
+
+    def handover_of(self, cluster: ClusterName) -> Handover:
+        own = self.clusters.get(cluster)
+        return self.handover if own is None else own.handover
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +134,365 @@ class Option:
     show: Callable[[Any], str]
     metavar: str
     help: str
+    field: str = ""
+    """Of Settings; by default the name with underscores."""
 
     @property
     def environment_name(self) -> str:
         return ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
+
+    @property
+    def field_name(self) -> str:
+        return self.field or self.name.replace("-", "_")
+
+    def value(self, settings: Settings) -> str:
+        """What is in force, as a person would write it."""
+        if self.name == "listen":
+            return show_listen((settings.listen_host, settings.listen_port))
+        return self.show(getattr(settings, self.field_name))
+
+
+def read_listen(text: str) -> tuple[str | None, int]:
+    """`[ADDR:]PORT`, an IPv6 address in brackets; `*` and nothing are all addresses."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if ":" not in host:
+            raise ValueError("[ADDR:]PORT, with brackets around IPv6 addresses only")
+    elif ":" in host:
+        raise ValueError("[ADDR:]PORT, with brackets around an IPv6 address: [2001:db8::1]:5403")
+    if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535 or (colon and not host):
+        raise ValueError("[ADDR:]PORT, with a port from 1 to 65535")
+    return (None if host in ("", "*") else host), int(port)
+
+
+def show_listen(listen: tuple[str | None, int]) -> str:
+    host, port = listen
+    if host is None:
+        return f"*:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read_tls(text: str) -> TlsSupport:
+    words = {"required": TlsSupport.REQUIRED, "req": TlsSupport.REQUIRED, "on": TlsSupport.SUPPORTED, "off": TlsSupport.UNSUPPORTED}
+    if text.lower() not in words:
+        raise ValueError("required, on or off")
+    return words[text.lower()]
+
+
+def show_tls(tls: TlsSupport) -> str:
+    return {TlsSupport.REQUIRED: "required", TlsSupport.SUPPORTED: "on", TlsSupport.UNSUPPORTED: "off"}[tls]
+
+
+def read_on_off(text: str) -> bool:
+    if text.lower() not in ("on", "off"):
+        raise ValueError("on or off")
+    return text.lower() == "on"
+
+
+def show_on_off(value: bool) -> str:
+    return "on" if value else "off"
+
+
+def read_handover(text: str) -> Handover:
+    if text.lower() in ("safe", "fast"):
+        raise ValueError("stock: this version decides as corosync-qnetd does, and has no other way yet")
+    if text.lower() != "stock":
+        raise ValueError("stock")
+    return Handover.STOCK
+
+
+def read_path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("a path")
+    return text
+
+
+def read_socket_path(text: str) -> str:
+    if len(read_path(text).encode("utf-8", "surrogateescape")) > SOCKET_PATH_BYTES_MAX:
+        raise ValueError(f"a path of at most {SOCKET_PATH_BYTES_MAX} bytes, as it names a socket")
+    return text
+
+
+def read_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 2**31 - 1:
+        raise ValueError("a number from 0 to 2147483647")
+    return int(text)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"{', '.join(words[:-1])} or {words[-1]}")
+        return text.lower()
+
+    return read
+
+
+ON_OFF = "on|off"
+
+OPTIONS = (
+    Option("data", read_path, str, "DIR", "certificates and sockets"),
+    Option("listen", read_listen, show_listen, "[ADDR:]PORT", "where nodes connect"),
+    Option("tls", read_tls, show_tls, "required|on|off", "whether a node must, may or can not use TLS"),
+    Option(
+        "client-cert",
+        read_on_off,
+        show_on_off,
+        ON_OFF,
+        "whether a node with TLS has to show its cluster's certificate",
+        "client_certificate",
+    ),
+    Option("handover", read_handover, str, "stock", "when the vote may move to another partition"),
+    Option(
+        "test-algorithm", read_on_off, show_on_off, ON_OFF, "serve clusters with algorithm test, which have the vote in every partition"
+    ),
+    Option(
+        "keep-active-partition",
+        read_on_off,
+        show_on_off,
+        ON_OFF,
+        "ffsplit: a tie goes to the partition that had the vote, if nodes do not say",
+    ),
+    Option("control", read_socket_path, str, "PATH", "socket for status, clusters and watch"),
+    Option("qnetd-socket", read_socket_path, str, "PATH", "socket for corosync-qnetd-tool"),
+    Option("log-format", one_of("text", "json"), str, "text|json", "one line or one JSON object for each event"),
+    Option("log-level", one_of("debug", "info", "warning", "error"), str, "debug|info|warning|error", "the least level that is logged"),
+    Option("max-clients", read_count, str, "N", "connections in all, 0 for no bound but limits.connections"),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+
+LIMIT_RANGES: Mapping[str, tuple[float, float]] = {
+    "receive_size": (16, 2**31 - 1),
+    "send_size": (16, 2**31 - 1),
+    "send_buffers": (2, 2**31 - 1),
+    "heartbeat_ms_min": (1, 2**32 - 1),
+    "heartbeat_ms_max": (1, 2**32 - 1),
+    "dead_peer_coefficient": (1, 1_000),
+    "ipc_clients": (0, 2**31 - 1),
+    "ipc_receive_size": (1_024, 2**31 - 1),
+    "ipc_send_size": (1_024, 2**31 - 1),
+}
+"""Least and most, both allowed: the stock server's. What is not here is above 0 and below 2^31."""
+
+LIMIT_NAMES = {item.name.replace("_", "-"): item.name for item in fields(Limits)}
+"""As in the file's table `limits`, with the field of Limits."""
+
+
+def limit_environment_name(name: str) -> str:
+    return f"{ENVIRONMENT_PREFIX}LIMITS_{name.upper().replace('-', '_')}"
+
+
+def read_limit(name: str, text: str) -> int | float | bool:
+    """`name` is a field of Limits."""
+    default = _LIMIT_DEFAULTS[name]
+    if isinstance(default, bool):
+        return read_on_off(text)
+    least, most = LIMIT_RANGES.get(name, (1 if isinstance(default, int) else 0.001, 2**31 - 1))
+    what = "a whole number" if isinstance(default, int) else "a number"
+    try:
+        value = type(default)(text)
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise ValueError(f"{what} from {least:.10g} to {most:.10g}")
+    return value
+
+
+_LIMIT_DEFAULTS = {item.name: item.default for item in fields(Limits)}
+
+
+# ---- from where
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """`name` is for people; `text` is TOML."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`origins` has every option and every limit ("limits.clusters"): "flag", "environment THIRDVOTE_TLS", "file PATH" or "default"."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value that somebody set, and where: `where` is for an error, `origin` for `thirdvote config`."""
+
+    text: str
+    where: str
+    origin: str
+
+    def read(self, read: Callable[[str], Any]) -> Any:
+        try:
+            return read(self.text)
+        except ValueError as error:
+            kind = UsageError if self.origin == FLAG else UserError
+            raise kind(f"{self.where} is {quoted(self.text)}, but must be {error}") from None
+
+
+FLAG = "flag"
+
+
+def resolve(
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    file: ConfigFile | None,
+    default_data: str,
+    defaults: Settings = Settings(),  # noqa: B008  # frozen
+) -> Resolved:
+    """`flags` by the name of the option ("tls") or of the limit ("limits.clusters"); raises UserError for whatever does not fit."""
+    given: dict[str, Given] = {}
+    clusters: Mapping[ClusterName, ClusterSettings] = {}
+    if file is not None:
+        found, clusters = _from_file(file)
+        given |= found
+    given |= _from_environment(environ)
+    given |= {name: Given(text, f"--{name}", FLAG) for name, text in flags.items()}
+    settings = _settings(given, replace(defaults, data=default_data, clusters=clusters))
+    names = (*BY_NAME, *(f"limits.{name}" for name in LIMIT_NAMES))
+    return Resolved(settings, {name: given[name].origin if name in given else "default" for name in names})
+
+
+def _settings(given: Mapping[str, Given], defaults: Settings) -> Settings:
+    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
+    for name, value in given.items():
+        table, dot, key = name.partition(".")
+        if dot:
+            limits[LIMIT_NAMES[key]] = value.read(partial(read_limit, LIMIT_NAMES[key]))
+        elif table == "listen":
+            found["listen_host"], found["listen_port"] = value.read(read_listen)
+        else:
+            found[BY_NAME[name].field_name] = value.read(BY_NAME[name].read)
+    settings = replace(defaults, **found, limits=replace(defaults.limits, **limits))
+    if settings.limits.heartbeat_ms_min > settings.limits.heartbeat_ms_max:
+        message = f"limits.heartbeat-ms-min ({settings.limits.heartbeat_ms_min}) is above limits.heartbeat-ms-max"
+        raise UserError(f"{message} ({settings.limits.heartbeat_ms_max})", "set both, the lower one first")
+    return replace(
+        settings,
+        control=settings.control or _socket_in(settings.data, "control.sock", "control"),
+        qnetd_socket=settings.qnetd_socket or _socket_in(settings.data, "qnetd.sock", "qnetd-socket"),
+    )
+
+
+def _socket_in(data: str, name: str, option: str) -> str:
+    path = f"{data.rstrip('/')}/{name}"
+    try:
+        return read_socket_path(path)
+    except ValueError:
+        raise UserError(
+            f"{path} is too long for a socket", f"give a path of at most {SOCKET_PATH_BYTES_MAX} bytes with --{option}"
+        ) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    variables = {option.environment_name: option.name for option in OPTIONS}
+    variables |= {limit_environment_name(name): f"limits.{name}" for name in LIMIT_NAMES}
+    given = {}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in ENVIRONMENT_OTHERS:
+            continue
+        if variable not in variables:
+            raise UserError(f"the environment variable {quoted(variable)} is not one of ours", _nearest(variable, variables))
+        given[variables[variable]] = Given(text, variable, f"environment {variable}")
+    return given
+
+
+def _from_file(file: ConfigFile) -> tuple[dict[str, Given], dict[ClusterName, ClusterSettings]]:
+    try:
+        content = tomllib.loads(file.text)
+    except tomllib.TOMLDecodeError as error:
+        text = str(error)
+        raise UserError(
+            f"{file.name} is not TOML: {text[:1].lower()}{text[1:]}", 'a line in it reads like this: tls = "required"'
+        ) from None
+    given = {}
+    clusters = {}
+    for key, value in content.items():
+        if key == "clusters":
+            clusters = {_cluster_name(name): _cluster(file, name, own) for name, own in _table(file, key, value).items()}
+        elif key == "limits":
+            limits = _given(file, "limits", _table(file, key, value), LIMIT_NAMES)
+            given |= {f"limits.{name}": one for name, one in limits.items()}
+        else:
+            given |= _given(file, "", {key: value}, (*BY_NAME, "limits", "clusters"))
+    return given, clusters
+
+
+def _cluster_name(name: str) -> ClusterName:
+    return ClusterName(name.encode())
+
+
+def _cluster(file: ConfigFile, name: str, value: Any) -> ClusterSettings:
+    table = f'clusters."{name}"'
+    given = _given(file, table, _table(file, table, value), ("handover",))
+    return ClusterSettings(handover=given["handover"].read(read_handover)) if given else ClusterSettings()
+
+
+def _table(file: ConfigFile, name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{file.name}: {name} must be a table", f"write a line [{name}], and below it what belongs to it")
+    return value
+
+
+def _given(file: ConfigFile, table: str, content: Mapping[str, Any], known: Iterable[str]) -> dict[str, Given]:
+    given = {}
+    for key, value in content.items():
+        where = f"{file.name}{_line(file.text, table, key)}: {f'{table}.' if table else ''}{key}"
+        if key not in known:
+            raise UserError(f"{where} is not a setting", _nearest(key, known))
+        given[key] = Given(_text(where, value), where, f"file {file.name}")
+    return given
+
+
+def _text(where: str, value: Any) -> str:
+    """A value of the file as one would give it to an option."""
+    match value:
+        case bool():
+            return show_on_off(value)
+        case str() | int() | float():
+            return str(value)
+        case _:
+            raise UserError(f"{where} must be one value: a text, a number, or true or false", 'for example: tls = "required"')
+
+
+_HEADER = re.compile(r"\s*\[(?P<table>[^\[\]]+)\]\s*(?:#.*)?$")
+
+
+def _line(text: str, table: str, key: str) -> str:
+    """Where `key` was written; nothing when it is written in a way that this does not find."""
+    current = ""
+    assignment = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""")
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        if header is not None:
+            current = header["table"].replace(" ", "").replace("'", '"')
+            if table == "" and current.split(".")[0] == key:
+                return f", line {number}"
+        elif current == table.replace(" ", "") and assignment.match(line):
+            return f", line {number}"
+    return ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(names[:20])}"
+
+
+def quoted(text: str) -> str:
+    """On one line, nothing in it that a terminal obeys."""
+    return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) + "'"
+
+
+def default_data(user_data_home: str | None) -> str:
+    """`user_data_home` is None for root, else $XDG_DATA_HOME or ~/.local/share."""
+    return DATA_OF_ROOT if user_data_home is None else f"{user_data_home.rstrip('/')}/thirdvote"

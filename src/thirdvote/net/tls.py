@@ -1,0 +1,136 @@
+"""TLS of the voter: what the server shows and asks for, and a pump that takes bytes and gives bytes.
+
+TLS begins in the middle of a connection, and the client's first bytes of it may come in the packet of STARTTLS, so the
+connection feeds TLS itself instead of leaving it to the event loop.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from thirdvote.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePaths:
+    """PEM files: the server's certificate, its key, and the authority that signs the nodes' certificates."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+def server_context(paths: CertificatePaths, client_certificate: bool) -> ssl.SSLContext:
+    """The server name that a node asks for (stock nodes ask for "Qnetd Server", which is no host name) is not looked at.
+
+    Nothing is kept for resumption: it would cost memory for each node, and a stock node never resumes. In TLS 1.3 no
+    ticket is sent; in TLS 1.2 a ticket is what keeps OpenSSL from storing the session itself.
+    """
+    _readable(paths.certificate, "server certificate")
+    _readable(paths.key, "key of the server certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        context.load_cert_chain(paths.certificate, paths.key, _no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise UserError(f"{paths.key} is not the key of the certificate {paths.certificate}", _RESTORE) from None
+        raise UserError(f"{paths.certificate} or its key {paths.key} is damaged ({_reason(error)})", _RESTORE) from None
+    if client_certificate:
+        _readable(paths.authority, "certificate of the authority")
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(paths.authority)
+        except ssl.SSLError as error:
+            raise UserError(f"the certificate of the authority, {paths.authority}, is damaged ({_reason(error)})", _RESTORE) from None
+    return context
+
+
+_RESTORE = "restore it from a backup; with the authority's key at hand, `thirdvote ca renew` makes a new server certificate"
+
+
+def _readable(path: Path, what: str) -> None:
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise UserError(f"the {what}, {path}, is missing", "restore it from a backup, or start with an empty data directory") from None
+    except OSError as error:
+        hint = f"see who owns it: ls -l {path}; it must be readable by the user that runs the arbitrator"
+        raise UserError(f"the {what}, {path}, can not be read ({error.strerror})", hint) from None
+
+
+def _no_password() -> NoReturn:
+    raise UserError("the key of the server certificate has a password", "take it off: openssl pkey -in KEY -out NEW-KEY")
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).lower().replace("_", " ")
+
+
+def describe(error: ssl.SSLError) -> str:
+    """For the log: why the handshake or the stream failed, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the client certificate is not accepted: {error.verify_message}"
+    return f"TLS failed: {_reason(error)}"
+
+
+class TlsPump:
+    """The server's end of one TLS stream. Whoever calls it writes out `outgoing()` afterwards, also when ssl.SSLError was raised."""
+
+    __slots__ = ("_incoming", "_object", "_outgoing", "established", "fed")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.established = False
+        self.fed = 0
+
+    def feed(self, data: bytes) -> None:
+        self.fed += len(data)
+        self._incoming.write(data)
+
+    def shake_hands(self) -> bool:
+        """True when the handshake is over."""
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        self.established = True
+        return True
+
+    def read(self, limit: int) -> bytes | None:
+        """At most `limit` bytes; nothing when more has to be fed first; None when the peer has said goodbye."""
+        try:
+            return self._object.read(limit) or None
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLZeroReturnError:
+            return None
+
+    def write(self, data: bytes) -> None:
+        self._object.write(data)
+
+    def say_goodbye(self) -> None:
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            return  # it waits for the peer's goodbye, for which nobody else does
+
+    def outgoing(self) -> bytes:
+        return self._outgoing.read()
+
+    def certificate_names(self) -> tuple[bytes, ...]:
+        """Common names, then DNS names of the client's certificate; empty without one, or when its names are no text."""
+        try:
+            certificate: Any = self._object.getpeercert() or {}
+        except ValueError:
+            return ()
+        common = [value for relative in certificate.get("subject", ()) for key, value in relative if key == "commonName"]
+        dns = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+        return tuple(name.encode() for name in [*common, *dns])
