@@ -1,8 +1,9 @@
 """The stock server's 23 stories, replayed.
 
-ffsplit is the same byte for byte. lms and 2nodelms answer sooner than the stock server (its defects S16 to S22: lists
-judged a message late, losers never told, half-blind tie-breaker), so there the votes that the nodes go by after each step
-are compared; where those differ too, `DIFFERENT` says which and why.
+ffsplit is the same byte for byte, but for a node that leaves: ours no longer counts it (S14), so the vote moves at once
+where the stock server moves it with the next message that happens to come. lms and 2nodelms answer sooner than the
+stock server (its defects S16 to S22: lists judged a message late, losers never told, half-blind tie-breaker), so there
+the votes that the nodes go by after each step are compared; where those differ too, `DIFFERENT` says which and why.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ STORIES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "scenarios.j
 
 FFSPLIT = [story for story in STORIES if story["algorithm"] == 1]
 OTHERS = [story for story in STORIES if story["algorithm"] != 1]
+
+LEAVES = ("ffsplit: four nodes 2:2, tie-breaker lowest", "node 2 closes (it is still counted during this evaluation)")
+MOVES_AT_ONCE = {"1": Vote.NACK, "3": Vote.ACK, "4": Vote.ACK}
 
 DIFFERENT: dict[tuple[str, str], dict[str, Vote]] = {
     # the node that the tie-breaker names brings its whole half along (S16)
@@ -69,7 +73,13 @@ def expected(step: dict[str, Any]) -> dict[str, list[Message]]:
 def test_ffsplit_is_the_stock_servers_byte_for_byte(story: dict[str, Any]) -> None:
     replay = Replay()
     for step in story["steps"]:
-        assert replay.step(step) == expected(step), step["do"]
+        heard = replay.step(step)
+        if (story["name"], step["do"]) == LEAVES:
+            votes: dict[str, Vote] = {}
+            _follow(votes, heard)
+            assert votes == MOVES_AT_ONCE
+        else:
+            assert heard == expected(step), step["do"]
 
 
 @pytest.mark.parametrize("story", OTHERS, ids=lambda story: story["name"])

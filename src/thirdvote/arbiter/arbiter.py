@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from thirdvote.arbiter.cluster import Cluster, name_nodes
+from thirdvote.arbiter.cluster import Cluster
 from thirdvote.arbiter.deadlines import Deadlines
 from thirdvote.arbiter.interface import (
     Close,
@@ -35,6 +35,7 @@ from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.snapshot import ClusterSnapshot, Snapshot
 from thirdvote.config import Settings
 from thirdvote.decide.view import Member, Verdict
+from thirdvote.decide.wording import name_nodes
 from thirdvote.domain import Algorithm, ClusterName, Heuristics, NodeListType, Vote
 from thirdvote.errors import ProtocolError, ReplyCode
 from thirdvote.session.server import Asked, BeginTls, End, Joining, Policy, Refused, Reply, Request, Security, ServerSession, Stage
@@ -267,9 +268,8 @@ class Arbiter:
             case NodeListType.MEMBERSHIP:
                 assert message.ring_id is not None
                 node.take_membership(message.nodes, message.ring_id, message.heuristics or Heuristics.UNDEFINED)
-                ids = tuple(dict.fromkeys(entry.node_id for entry in message.nodes))
-                together = name_nodes(ids) if ids else "nobody"
-                self._note(Level.INFO, NoteKind.CHANGED, f"is together with {together} in ring {message.ring_id}", peer)
+                ids = node.member.membership_list or frozenset()
+                self._note(Level.INFO, NoteKind.CHANGED, f"reports {name_nodes(ids)} in ring {message.ring_id}", peer)
                 verdict = cluster.referee.membership_changed(node)
             case NodeListType.QUORUM:
                 verdict = cluster.referee.quorum_changed(node)

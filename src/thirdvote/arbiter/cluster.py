@@ -9,6 +9,7 @@ from thirdvote.arbiter.referee import Board, Referee, Tell, TestReferee
 from thirdvote.arbiter.rounds import RoundsReferee
 from thirdvote.arbiter.snapshot import ClusterSnapshot, NodeSnapshot
 from thirdvote.arbiter.standing import StandingReferee, TwoNodeReferee
+from thirdvote.decide.wording import name_nodes
 from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, TieBreaker
 from thirdvote.errors import ReplyCode
 from thirdvote.session.server import Security
@@ -114,9 +115,3 @@ def _referee(algorithm: Algorithm, board: Board) -> Referee:
             return StandingReferee(board)
         case _:
             assert_never(algorithm)
-
-
-def name_nodes(node_ids: list[NodeId] | tuple[NodeId, ...]) -> str:
-    """ "node 1", "nodes 1, 2"; the list must not be empty."""
-    word = "node" if len(node_ids) == 1 else "nodes"
-    return f"{word} {', '.join(str(node_id) for node_id in node_ids)}"
