@@ -240,19 +240,17 @@ OPTIONS = (
         read_on_off,
         show_on_off,
         ON_OFF,
-        "whether a node with TLS has to show its cluster's certificate",
+        "whether a node with TLS must show its cluster's certificate",
         "client_certificate",
     ),
     Option("handover", read_handover, str, "stock", "when the vote may move to another partition"),
-    Option(
-        "test-algorithm", read_on_off, show_on_off, ON_OFF, "serve clusters with algorithm test, which have the vote in every partition"
-    ),
+    Option("test-algorithm", read_on_off, show_on_off, ON_OFF, "serve algorithm test, where every partition has the vote"),
     Option(
         "keep-active-partition",
         read_on_off,
         show_on_off,
         ON_OFF,
-        "ffsplit: a tie goes to the partition that had the vote, if nodes do not say",
+        "ffsplit: a tie goes to the side that had the vote, where nodes do not say",
     ),
     Option("control", read_socket_path, str, "PATH", "socket for status, clusters and watch"),
     Option("qnetd-socket", read_socket_path, str, "PATH", "socket for corosync-qnetd-tool"),
@@ -286,21 +284,22 @@ def limit_environment_name(name: str) -> str:
 
 def read_limit(name: str, text: str) -> int | float | bool:
     """`name` is a field of Limits."""
-    default = _LIMIT_DEFAULTS[name]
+    default = getattr(_DEFAULT_LIMITS, name)
     if isinstance(default, bool):
         return read_on_off(text)
-    least, most = LIMIT_RANGES.get(name, (1 if isinstance(default, int) else 0.001, 2**31 - 1))
-    what = "a whole number" if isinstance(default, int) else "a number"
+    whole = isinstance(default, int)
+    least, most = LIMIT_RANGES.get(name, (1 if whole else 0.001, 2**31 - 1))
+    allowed = f"{'a whole number' if whole else 'a number'} from {least:.10g} to {most:.10g}"
     try:
-        value = type(default)(text)
+        value = int(text) if whole else float(text)
     except ValueError:
-        value = None
-    if value is None or not least <= value <= most:
-        raise ValueError(f"{what} from {least:.10g} to {most:.10g}")
+        raise ValueError(allowed) from None
+    if not least <= value <= most:
+        raise ValueError(allowed)
     return value
 
 
-_LIMIT_DEFAULTS = {item.name: item.default for item in fields(Limits)}
+_DEFAULT_LIMITS = Limits()
 
 
 # ---- from where
@@ -346,7 +345,7 @@ def resolve(
     environ: Mapping[str, str],
     file: ConfigFile | None,
     default_data: str,
-    defaults: Settings = Settings(),  # noqa: B008  # frozen
+    defaults: Settings = Settings(),
 ) -> Resolved:
     """`flags` by the name of the option ("tls") or of the limit ("limits.clusters"); raises UserError for whatever does not fit."""
     given: dict[str, Given] = {}
@@ -414,8 +413,8 @@ def _from_file(file: ConfigFile) -> tuple[dict[str, Given], dict[ClusterName, Cl
         raise UserError(
             f"{file.name} is not TOML: {text[:1].lower()}{text[1:]}", 'a line in it reads like this: tls = "required"'
         ) from None
-    given = {}
-    clusters = {}
+    given: dict[str, Given] = {}
+    clusters: dict[ClusterName, ClusterSettings] = {}
     for key, value in content.items():
         if key == "clusters":
             clusters = {_cluster_name(name): _cluster(file, name, own) for name, own in _table(file, key, value).items()}

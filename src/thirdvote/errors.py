@@ -43,6 +43,10 @@ class UserError(ThirdvoteError):
         self.hint = hint
 
 
+class UsageError(UserError):
+    """A command was given something that it does not take: exit status 2."""
+
+
 class ProtocolError(ThirdvoteError):
     """The peer sent something that is answered with `code`; the connection goes on."""
 

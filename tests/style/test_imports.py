@@ -33,7 +33,7 @@ ARROWS: dict[str, frozenset[str]] = {
 
 PURE_STANDARD_LIBRARY = frozenset(
     {
-        "__future__", "abc", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "heapq",
+        "__future__", "abc", "bisect", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools", "heapq",
         "itertools", "math", "operator", "re", "string", "struct", "tomllib", "types", "typing",
     }
 )  # fmt: skip
