@@ -76,6 +76,8 @@ class _Election:
 
 
 def _elect(view: ClusterView, partitions: Mapping[RingId, list[Member]]) -> _Election:
+    if not partitions:
+        return _election(None, "", "there is no partition")
     if len(partitions) == 1:
         return _election(next(iter(partitions)), "its partition is the only one connected", "the only partition is another one")
     scores = {ring_id: score(members) for ring_id, members in partitions.items()}
