@@ -14,12 +14,13 @@ class Plan:
     tiers: tuple[int, ...]
     restart_tier: int
     echoes: int
-    echo_seconds: float
     failovers: int
+    seconds: float
+    """For the echoes of a tier at most, and for its failovers again."""
 
 
-FULL = Plan(tiers=(10, 500, 2_000, 4_000), restart_tier=2_000, echoes=2_000, echo_seconds=6.0, failovers=40)
-QUICK = Plan(tiers=(10, 500), restart_tier=500, echoes=500, echo_seconds=2.0, failovers=15)
+FULL = Plan(tiers=(10, 500, 2_000, 4_000), restart_tier=2_000, echoes=2_000, failovers=60, seconds=8.0)
+QUICK = Plan(tiers=(10, 500), restart_tier=500, echoes=500, failovers=20, seconds=3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,6 @@ class Tier:
     memory: Memory
     echo: Spread
     failover: Spread
-    grown_s: float
 
 
 @dataclass(slots=True)

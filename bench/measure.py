@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from bench.figures import Figures, Plan, Spread, Tier, memory_of
@@ -20,6 +21,9 @@ SETTLE_S = 0.5
 """After a start or a change, before memory is looked at or a time is taken."""
 
 Say = Callable[[str], None]
+
+_PAIRS = itertools.count()
+"""Each pair of nodes has a cluster of its own, so that it never meets what the one before has left."""
 
 
 class LoadProcess:
@@ -57,44 +61,45 @@ async def measure(server: Server, plan: Plan, say: Say) -> Figures:
         figures = Figures(server.name, memory_of(server.pid))
         async with load_process(server.port) as load:
             for clients in plan.tiers:
-                say(f"{server.name}: {clients} clients")
-                figures.tiers.append(await _tier(server, load, clients, plan))
+                grown_s = await load.ask(grow=clients - PROBES)
+                say(f"{server.name}: {clients} clients, the last of them in after {grown_s:.1f} s")
+                figures.tiers.append(await _tier(server.pid, server.port, clients, plan))
                 if clients == plan.restart_tier:
-                    say(f"{server.name}: restart")
                     figures.restart_clients, figures.restart_s = clients, await _restart(server, load)
+                    say(f"{server.name}: all in after a restart in {figures.restart_s:.1f} s")
         return figures
     finally:
         await server.stop()
 
 
-async def _tier(server: Server, load: LoadProcess, clients: int, plan: Plan) -> Tier:
-    grown_s = await load.ask(grow=clients - PROBES)
+async def _tier(pid: int, port: int, clients: int, plan: Plan) -> Tier:
     await asyncio.sleep(SETTLE_S)
-    memory = memory_of(server.pid)
+    memory = memory_of(pid)
     gc.collect()
     gc.disable()
     try:
-        echo = await _echoes(server.port, plan)
-        failover = Spread.of([await _failover(server.port, f"pair-{clients}-{number}") for number in range(plan.failovers)])
+        first, second = await _pair(port, f"pair-{next(_PAIRS)}")
+        echo = await _repeat(first.echo, plan.echoes, plan.seconds)
+        failover = await _repeat(lambda: _failover(port), plan.failovers, plan.seconds)
+        first.leave()
+        second.leave()
     finally:
         gc.enable()
-    return Tier(clients, memory, echo, failover, grown_s)
+    return Tier(clients, memory, echo, failover)
 
 
-async def _echoes(port: int, plan: Plan) -> Spread:
-    pair = await _pair(port, "probe")
-    end = time.monotonic() + plan.echo_seconds
-    samples: list[float] = []
-    while len(samples) < plan.echoes and (time.monotonic() < end or not samples):
-        samples.append(await pair[0].echo())
-    for node in pair:
-        node.leave()
+async def _repeat(sample: Callable[[], Awaitable[float]], count: int, seconds: float) -> Spread:
+    """`count` samples, or as many as fit into `seconds`, but one at least."""
+    end = time.monotonic() + seconds
+    samples = [await sample()]
+    while len(samples) < count and time.monotonic() < end:
+        samples.append(await sample())
     return Spread.of(samples)
 
 
-async def _failover(port: int, name: str) -> float:
+async def _failover(port: int) -> float:
     """Seconds from the moment in which one node of a pair goes until the other, alone in its ring already, has the vote."""
-    lost, survivor = await _pair(port, name)
+    lost, survivor = await _pair(port, f"pair-{next(_PAIRS)}")
     survivor.alone()
     await survivor.echo()  # the arbitrator has the new membership when this is answered
     vote = survivor.expect_vote()

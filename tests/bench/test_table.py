@@ -9,7 +9,7 @@ def figures(
 ) -> Figures:
     idle = Memory(idle_mib * 1024, idle_mib * 512)
     tiers = [
-        Tier(clients, Memory(idle.resident + client_kib * (clients - 10), 0), spread(echo), spread(failover), 1.0)
+        Tier(clients, Memory(idle.resident + client_kib * (clients - 10), 0), spread(echo), spread(failover))
         for clients, echo, failover in zip((10, 4_000), echo_us, failover_us, strict=True)
     ]
     return Figures(name, idle, tiers, 4_000, restart_s)
