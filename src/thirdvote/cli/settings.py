@@ -1,0 +1,61 @@
+"""The settings of this process: what `config` resolves from the environment, the file and the user that are really there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from thirdvote.config import BY_NAME, ConfigFile, Resolved, Settings, default_data, resolve
+from thirdvote.errors import UserError
+
+FILE_BYTES_MAX = 1 << 20
+"""Of a settings file; a cluster needs about 50."""
+
+
+def load(flags: Mapping[str, str], defaults: Settings | None = None) -> Resolved:
+    """`flags` by name, "config" among them."""
+    options = {name: text for name, text in flags.items() if name != "config"}
+    path = flags.get("config", os.environ.get("THIRDVOTE_CONFIG"))
+    file = None if path is None else read_file(path)
+    return resolve(options, os.environ, file, default_data(user_data_home()), defaults or Settings())
+
+
+def read_file(path: str) -> ConfigFile:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"can not read the settings file {path} ({reason})", "name another one with --config") from None
+    if len(content) > FILE_BYTES_MAX:
+        raise UserError(f"the settings file {path} has more than {FILE_BYTES_MAX} bytes", "name another one with --config")
+    try:
+        return ConfigFile(path, content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"the settings file {path} is not UTF-8 in line {line}", "save it as UTF-8") from None
+
+
+def user_data_home() -> str | None:
+    if os.geteuid() == 0:
+        return None
+    return os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+
+
+def plain_flags(arguments: list[str]) -> dict[str, str] | None:
+    """Only `--name value` and `--name=value` of settings, nothing else; None if anything else is there.
+
+    So that the voter, which stays for years, starts without the library that prints help and explains mistakes.
+    """
+    flags = {}
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, text = argument.removeprefix("--").partition("=")
+        value = text if equals else next(rest, None)
+        if not argument.startswith("--") or not (name in BY_NAME or name == "config") or value is None:
+            return None
+        if not equals and value.startswith("--"):
+            return None
+        flags[name] = value
+    return flags
