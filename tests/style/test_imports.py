@@ -7,7 +7,7 @@ import ast
 from tests.style.tree import Module, imports, own_imports, package_modules, shown
 
 GROUND = frozenset({"domain", "errors"})
-PURE = frozenset({*GROUND, "config", "wire", "decide", "session", "arbiter"})
+PURE = frozenset({*GROUND, "config", "wire", "decide", "session", "arbiter", "qnetd_text"})
 
 ARROWS: dict[str, frozenset[str]] = {
     "": frozenset(),
@@ -17,7 +17,9 @@ ARROWS: dict[str, frozenset[str]] = {
     "wire": GROUND,
     "decide": GROUND,
     "session": GROUND | {"config", "wire"},
-    "arbiter": PURE - {"arbiter"},
+    "arbiter": GROUND | {"config", "wire", "decide", "session"},
+    "qnetd_text": GROUND | {"arbiter.snapshot"},
+    "control_client": GROUND,
     "ledger": PURE,
     "net": PURE,
     "pki": GROUND | {"config"},
@@ -25,7 +27,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "enroll": PURE | {"pki"},
     "dashboard": GROUND | {"config", "arbiter.snapshot"},
     "sim": PURE,
-    "cli": PURE | {"ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
+    "cli": PURE | {"control_client", "ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
     "app": PURE | {"ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
     "__main__": PURE | {"cli", "app"},
 }
