@@ -108,7 +108,21 @@ class NodeInfo:
     state: NodeState | None = None
 
 
+PRINTED_NAME = 255
+"""Characters shown of a cluster's name; a message can hold one of some 32,000, and a certificate one of 64."""
+
+
 def printable(name: ClusterName) -> str:
     """The name as it may be shown on a terminal, in a log or in JSON: UTF-8 where it is that, one line, nothing that a terminal obeys."""
-    text = name.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode("ascii") for c in text)
+    text = name[: 4 * PRINTED_NAME].decode("utf-8", "surrogateescape")
+    shown = "".join(map(_printable_character, text))
+    return shown if len(shown) <= PRINTED_NAME else shown[:PRINTED_NAME] + "…"
+
+
+def _printable_character(character: str) -> str:
+    if character.isprintable() and character != "\\":
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as surrogateescape hands it over
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

@@ -17,7 +17,7 @@ from tests.world import Client, World, ring
 from thirdvote.domain import Algorithm, Heuristics, RingId, Vote
 from thirdvote.wire.messages import Message, NodeListReply, VoteInfo, VoteInfoReply
 
-RUNS = 250
+RUNS = 150
 NODES = 4
 
 
