@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
-from thirdvote.domain import ClusterName, Handover, TlsSupport
+from thirdvote.domain import ClusterName, Handover, TlsSupport, printable
 from thirdvote.errors import UsageError, UserError
 
 VOTE_PORT = 5403
@@ -357,7 +357,14 @@ def resolve(
     given |= {name: Given(text, f"--{name}", FLAG) for name, text in flags.items()}
     settings = _settings(given, replace(defaults, data=default_data, clusters=clusters))
     names = (*BY_NAME, *(f"limits.{name}" for name in LIMIT_NAMES))
-    return Resolved(settings, {name: given[name].origin if name in given else "default" for name in names})
+    origins = {name: given[name].origin if name in given else "default" for name in names}
+    of_clusters = {cluster_key(name): f"file {file.name}" for name in clusters} if file is not None else {}
+    return Resolved(settings, origins | of_clusters)
+
+
+def cluster_key(name: ClusterName) -> str:
+    """Of a cluster's own setting, among the origins."""
+    return f'clusters."{printable(name)}".handover'
 
 
 def _settings(given: Mapping[str, Given], defaults: Settings) -> Settings:

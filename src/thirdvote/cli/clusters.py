@@ -1,0 +1,95 @@
+"""`thirdvote clusters`: each cluster, each node, its vote and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from thirdvote.cli import output
+from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, control_client, settings_options
+from thirdvote.cli.words import duration, listed
+from thirdvote.errors import UserError
+
+
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        with control_client(context.params) as client:
+            names = [cluster["name"] for cluster in client.request({"command": "snapshot"})["snapshot"]["clusters"]]
+    except UserError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command(cls=Command)
+@click.argument("name", required=False, shell_complete=_complete)
+@settings_options(*CONTROL_OPTIONS)
+@as_json()
+def clusters(name: str | None, wants_json: bool, **parameters: Any) -> int:
+    """show each cluster's nodes, who has the vote, and why
+
+    With NAME only that cluster, with all that is known of its nodes.
+    """
+    request = {"command": "snapshot"} if name is None else {"command": "snapshot", "cluster": name}
+    with control_client(parameters) as client:
+        found = client.request(request)["snapshot"]["clusters"]
+    if name is not None and not found:
+        hint = "`thirdvote clusters` shows the ones that are; a cluster is gone when its last node is"
+        raise UserError(f"no cluster {name} is connected", hint)
+    if wants_json:
+        output.structured(found)
+    elif not found:
+        output.line("no cluster is connected")
+    else:
+        for index, cluster in enumerate(found):
+            if index:
+                output.line()
+            _show(cluster, with_details=name is not None)
+    return output.OK
+
+
+def _show(cluster: dict[str, Any], with_details: bool) -> None:
+    active = ", keep active partition" if cluster["keep_active_partition"] else ""
+    what = f"{cluster['algorithm']}, tie-breaker {_tie_breaker(cluster)}{active}, handover {cluster['handover']}"
+    output.line((cluster["name"], output.STRONG), f": {what}")
+    output.line(f"  {cluster['summary']}")
+    for node in cluster["nodes"]:
+        _show_node(node)
+        if with_details:
+            output.columns([((label, output.QUIET), text) for label, text in _details(node)], indent=10)
+    for node_id in cluster["missing"]:
+        output.line(f"  node {node_id}: ", ("not connected", output.ODD))
+
+
+def _show_node(node: dict[str, Any]) -> None:
+    vote = ("vote", output.GOOD) if node["has_vote"] else ("no vote", output.BAD)
+    output.line(f"  node {node['node']}: ", vote, f": {node['because']}")
+
+
+def _tie_breaker(cluster: dict[str, Any]) -> str:
+    text = cluster["tie_breaker"]
+    return f"node {text}" if text.isdigit() else text
+
+
+def _details(node: dict[str, Any]) -> list[tuple[str, str]]:
+    certificate = "with its cluster's certificate" if node["certificate_verified"] else "without a certificate"
+    details = [
+        ("address", f"{node['address']}, connected for {duration(node['connected_for_s'])}, last heard {node['last_heard_s']:.1f} s ago"),
+        ("tls", f"on, {certificate}" if node["tls"] else "off"),
+        ("membership", f"ring {node['ring_id']}, nodes {_nodes(node['membership_list'])}"),
+        ("configured", f"nodes {_nodes(node['config_list'])}{_version(node)}"),
+        ("heartbeat", f"{node['heartbeat_ms'] / 1000:g} s"),
+        ("last vote", f"{node['last_vote'] or 'none yet'}"),
+    ]
+    if node["heuristics"] != "undefined":
+        details.append(("heuristics", node["heuristics"]))
+    return details
+
+
+def _nodes(nodes: list[dict[str, Any]]) -> str:
+    return listed(f"{node['node']} ({node['data_center']})" if "data_center" in node else node["node"] for node in nodes)
+
+
+def _version(node: dict[str, Any]) -> str:
+    return "" if node["config_version"] is None else f", version {node['config_version']}"

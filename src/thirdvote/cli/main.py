@@ -1,0 +1,125 @@
+"""`thirdvote`: its commands in groups, each loaded when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from thirdvote import __version__
+from thirdvote.cli import output
+from thirdvote.cli.options import Group
+from thirdvote.cli.voter import Start
+from thirdvote.errors import UsageError
+
+
+def _serve() -> click.Command:
+    from thirdvote.cli.serve import serve
+
+    return serve
+
+
+def _config() -> click.Command:
+    from thirdvote.cli.configuration import config
+
+    return config
+
+
+def _status() -> click.Command:
+    from thirdvote.cli.status import status
+
+    return status
+
+
+def _clusters() -> click.Command:
+    from thirdvote.cli.clusters import clusters
+
+    return clusters
+
+
+def _watch() -> click.Command:
+    from thirdvote.cli.watch import watch
+
+    return watch
+
+
+def _compat() -> click.Command:
+    from thirdvote.cli.compat import compat
+
+    return compat
+
+
+def _completion() -> click.Command:
+    from thirdvote.cli.completion import completion
+
+    return completion
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`summary` is what the list of commands says; it stands here so that the list needs no command loaded."""
+
+    group: str
+    summary: str
+    load: Callable[[], click.Command]
+
+
+NAME_WIDTH = 10
+"""The longest name, so that the groups are one table."""
+
+RUN, LOOK, CERTIFICATES, STOCK = "run it", "look at it", "certificates", "in place of corosync-qnetd"
+
+COMMANDS = {
+    "serve": Entry(RUN, "run the arbitrator", _serve),
+    "config": Entry(RUN, "show the settings that are in force, and where each comes from", _config),
+    "status": Entry(LOOK, "show what the running arbitrator does, and what is wrong", _status),
+    "clusters": Entry(LOOK, "show each cluster's nodes, who has the vote, and why", _clusters),
+    "watch": Entry(LOOK, "show votes and nodes as they come and go", _watch),
+    "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
+    "completion": Entry(STOCK, "print the script with which a shell completes our commands", _completion),
+}
+
+
+class Commands(Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else entry.load()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(NAME_WIDTH), entry.summary) for name, entry in COMMANDS.items() if entry.group == group])
+
+
+def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        output.line(f"thirdvote {__version__}")
+        context.exit()
+
+
+@click.group(cls=Commands)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="show the version")
+def thirdvote() -> None:
+    """the third vote for two-node clusters: an arbitrator for Corosync and Proxmox VE"""
+
+
+def main(arguments: list[str], start: Start) -> int:
+    """The exit status; `start` runs the voter."""
+    try:
+        status: Any = thirdvote.main(arguments or ["--help"], prog_name="thirdvote", standalone_mode=False, obj=start)
+    except click.UsageError as error:
+        raise _in_our_words(error) from None
+    except click.Abort:
+        return output.INTERRUPTED
+    return status if isinstance(status, int) else output.OK
+
+
+def _in_our_words(error: click.UsageError) -> UsageError:
+    text = error.format_message().rstrip(".").replace("\n", " ")
+    where = error.ctx.command_path if error.ctx is not None else "thirdvote"
+    return UsageError(f"{text[:1].lower()}{text[1:]}", f"`{where} --help` shows what it takes")

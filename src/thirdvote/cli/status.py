@@ -1,0 +1,79 @@
+"""`thirdvote status`: the running arbitrator in a few lines, and what needs a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from thirdvote.cli import output
+from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, control_client, settings_options
+from thirdvote.cli.words import counted, duration
+
+NEARLY_FULL = 0.9
+"""Share of the connections that are possible, from which a person should know."""
+
+SHOWN_MAX = 20
+"""Problems in the list for people; JSON has them all."""
+
+
+@click.command(cls=Command)
+@settings_options(*CONTROL_OPTIONS)
+@as_json()
+def status(wants_json: bool, **parameters: Any) -> int:
+    """show what the running arbitrator does, and what is wrong"""
+    with control_client(parameters) as client:
+        found = client.request({"command": "status"})["status"]
+        clusters = client.request({"command": "snapshot"})["snapshot"]["clusters"]
+    problems = problems_of(found, clusters)
+    if wants_json:
+        output.structured({**found, "problems": problems})
+        return output.OK
+    output.columns([((name, output.STRONG), text) for name, text in _lines(found)])
+    _show_problems(problems)
+    return output.OK
+
+
+def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    certificates = {True: "client certificates required", False: "no client certificates"}[found["client_certificate"]]
+    tls = "no TLS" if found["tls"] == "off" else f"TLS {found['tls']}, {certificates}"
+    waiting = found["connections_before_init"]
+    joined = found["connections"] - waiting
+    connected = f"{counted(joined, 'node')} in {counted(found['clusters'], 'cluster')}"
+    arriving = f", {counted(waiting, 'connection')} not in a cluster yet" if waiting else ""
+    lines = [
+        ("running", f"thirdvote {found['version']} for {duration(found['uptime_s'])}, since {found['started_at']}, pid {found['pid']}"),
+        ("listening", f"{found['listen']}, {tls}"),
+        ("connected", f"{connected}{arriving}, room for {found['connections_max']} in all"),
+        ("handover", found["handover"]),
+        ("data", found["data"]),
+    ]
+    if found["test_algorithm"]:
+        lines.append(("algorithms", "test is served: in such a cluster every partition has the vote"))
+    return lines
+
+
+def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[str]:
+    """One sentence each."""
+    problems = [problem for cluster in clusters for problem in _problems_of_cluster(cluster)]
+    if found["connections"] >= NEARLY_FULL * found["connections_max"]:
+        problems.insert(0, f"{found['connections']} of {found['connections_max']} possible connections are in use")
+    return problems
+
+
+def _problems_of_cluster(cluster: dict[str, Any]) -> list[str]:
+    name = cluster["name"]
+    missing = [f"{name}: node {node} is not connected" for node in cluster["missing"]]
+    without = [f"{name}: node {node['node']} has no vote: {node['because']}" for node in cluster["nodes"] if not node["has_vote"]]
+    return missing + without
+
+
+def _show_problems(problems: list[str]) -> None:
+    if not problems:
+        output.line(("all well: every node is connected and has the vote", output.GOOD))
+        return
+    output.line()
+    output.line((f"{counted(len(problems), 'problem')}:", f"{output.STRONG} {output.ODD}"))
+    output.columns([("-", problem) for problem in problems[:SHOWN_MAX]], indent=2)
+    if len(problems) > SHOWN_MAX:
+        output.line(f"  and {len(problems) - SHOWN_MAX} more; `thirdvote clusters` has them all")
