@@ -57,9 +57,6 @@ async def play(cluster: ClusterName, place: Place, explain: Explain, show: Show,
     try:
         async with _leaving(nodes, explain):
             await _Stage(nodes, explain, show, pause_s).play()
-    except OSError as error:
-        where = f"{place.host} port {place.port}"
-        raise UserError(f"the demo's nodes can not reach the arbitrator at {where} ({error.strerror or error})", _LOOK) from None
     except MadeUpError as error:
         raise UserError(f"the demo did not go as it should: {error}", _LOOK) from None
 
@@ -85,7 +82,7 @@ class _Stage:
 
     async def _join(self) -> None:
         for node in (self._one, self._two):
-            await node.switch_on()
+            await _switch_on(node)
         await self._expect(Vote.ACK, Vote.ACK)
         await self._tell("the two nodes join", "both nodes and the arbitrator: three votes, any two of them are enough")
 
@@ -104,7 +101,7 @@ class _Stage:
         ring_id = RingId(NodeId(1), 9)
         self._two.enter_ring(ring_id, *BOTH)
         self._one.enter_ring(ring_id, *BOTH)
-        await self._one.switch_on()
+        await _switch_on(self._one)
         await self._expect(Vote.ACK, Vote.ACK)
         await self._tell("node 1 is back, and the nodes see each other again", "all is as at the start")
 
@@ -120,6 +117,14 @@ class _Stage:
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._pause_s)
+
+
+async def _switch_on(node: MadeUpNode) -> None:
+    try:
+        await node.switch_on()
+    except OSError as error:
+        where = f"{node.place.host} port {node.place.port}"
+        raise UserError(f"the demo's nodes can not reach the arbitrator at {where} ({error.strerror or error})", _LOOK) from None
 
 
 def _line(node: MadeUpNode, reasons: Mapping[int, str]) -> Line:

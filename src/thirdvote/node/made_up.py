@@ -45,7 +45,7 @@ class MadeUpNode:
         self.members = everybody
         self.closed: str | None = None
         self._everybody = everybody
-        self._place = place
+        self.place = place
         self._identity = Identity(
             cluster,
             NodeId(node_id),
@@ -80,7 +80,7 @@ class MadeUpNode:
         self.power, self.closed = Power.ON, None
         standing = Standing(self.ring_id, _infos(self._everybody), _infos(self.members), self._quorum_list(), self.is_quorate)
         session = NodeSession(self._identity, standing, loop.time())
-        self._connection = await dial(self._place.host, self._place.port, session, self._hear, self._place.context)
+        self._connection = await dial(self.place.host, self.place.port, session, self._hear, self.place.context)
 
     def cut_power(self) -> None:
         self.power = Power.CUT
