@@ -45,6 +45,12 @@ def _watch() -> click.Command:
     return watch
 
 
+def _demo() -> click.Command:
+    from thirdvote.cli.demo import demo
+
+    return demo
+
+
 def _compat() -> click.Command:
     from thirdvote.cli.compat import compat
 
@@ -77,6 +83,7 @@ COMMANDS = {
     "status": Entry(LOOK, "show what the running arbitrator does, and what is wrong", _status),
     "clusters": Entry(LOOK, "show each cluster's nodes, who has the vote, and why", _clusters),
     "watch": Entry(LOOK, "show votes and nodes as they come and go", _watch),
+    "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(STOCK, "print the script with which a shell completes our commands", _completion),
 }
