@@ -80,14 +80,17 @@ def describe(error: ssl.SSLError) -> str:
 
 
 class TlsPump:
-    """The server's end of one TLS stream. Whoever calls it writes out `outgoing()` afterwards, also when ssl.SSLError was raised."""
+    """One end of one TLS stream: the server's, or a node's that asks for `server_name`.
+
+    Whoever calls it writes out `outgoing()` afterwards, also when ssl.SSLError was raised.
+    """
 
     __slots__ = ("_incoming", "_object", "_outgoing", "established", "fed")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_name is None, server_name)
         self.established = False
         self.fed = 0
 
@@ -126,7 +129,7 @@ class TlsPump:
         return self._outgoing.read()
 
     def certificate_names(self) -> tuple[bytes, ...]:
-        """Common names, then DNS names of the client's certificate; empty without one, or when its names are no text."""
+        """Common names, then DNS names of the peer's certificate; empty without one that was checked, or when its names are no text."""
         try:
             certificate: Any = self._object.getpeercert() or {}
         except ValueError:

@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import assert_never, cast
 
+from thirdvote.net.tls import TlsPump
 from thirdvote.session.node import BeginTls, Close, Connected, EchoAnswered, NodeSession, Output, Send, VoteReceived
 from thirdvote.session.node_rules import Cause
 
 SERVER_CERTIFICATE_NAME = "Qnetd Server"
 """The common name that nodes expect of every arbitrator; the stock client also sends it, blank included, as server name."""
+
+READ_BYTES = 65_536
+"""Of TLS at a time, so that an answer of any usual length is one piece."""
 
 Event = Connected | VoteReceived | EchoAnswered | Close
 Listener = Callable[["NodeConnection", Event], None]
@@ -49,7 +52,7 @@ class NodeConnection(asyncio.Protocol):
         self.session = session
         self._listener = listener
         self._context = context
-        self._tls: _Tls | None = None
+        self._tls: TlsPump | None = None
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -111,45 +114,55 @@ class NodeConnection(asyncio.Protocol):
         if self._context is None:
             self.act(self.session.lost(Cause.TLS_FAILED, "the arbitrator wants TLS, and there is no certificate for it here"))
             return
-        self._tls = _Tls(self._context)
+        self._tls = TlsPump(self._context, SERVER_CERTIFICATE_NAME)
         self._receive_tls(self._tls, early)
 
-    def _receive_tls(self, tls: _Tls, data: bytes) -> None:
+    def _receive_tls(self, tls: TlsPump, data: bytes) -> None:
         try:
-            plain = self._handshake(tls, data) if not tls.is_done else tls.receive(data)
+            tls.feed(data)
+            if tls.established or self._shake_hands(tls):
+                self._read(tls)
         except ssl.SSLError as error:
             self._flush(tls)
             self.act(self.session.lost(Cause.TLS_FAILED, f"TLS failed: {error.reason or error}"))
-            return
-        self._flush(tls)
-        if plain:
-            self.act(self.session.receive(plain, self._loop.time()))
+        else:
+            self._flush(tls)
 
-    def _handshake(self, tls: _Tls, data: bytes) -> bytes:
-        done = tls.handshake(data)
+    def _shake_hands(self, tls: TlsPump) -> bool:
+        if not tls.shake_hands():
+            return False
         self._flush(tls)
-        if not done:
-            return b""
-        if tls.wrong_name is not None:
-            reason = f"the arbitrator's certificate is for {tls.wrong_name!r}, not for {SERVER_CERTIFICATE_NAME!r}"
+        names = tls.certificate_names()
+        if self._checks_server and SERVER_CERTIFICATE_NAME.encode() not in names:
+            shown = ", ".join(ascii(name)[1:] for name in names)
+            reason = f"the arbitrator's certificate is for {shown}, not for '{SERVER_CERTIFICATE_NAME}'"
             self.act(self.session.lost(Cause.TLS_FAILED, reason))
-            return b""
+            return False
         self.act(self.session.secured())
-        return tls.receive(b"")
+        return True
+
+    @property
+    def _checks_server(self) -> bool:
+        return self._context is not None and self._context.verify_mode is not ssl.CERT_NONE
+
+    def _read(self, tls: TlsPump) -> None:
+        """After the peer's goodbye there is nothing to read; the end of the stream follows it."""
+        while data := tls.read(READ_BYTES):
+            self.act(self.session.receive(data, self._loop.time()))
 
     # ---- the socket and the timer
 
     def _write(self, data: bytes) -> None:
         if self._transport is None:
             return
-        if self._tls is not None and self._tls.is_done:
-            self._tls.send(data)
+        if self._tls is not None and self._tls.established:
+            self._tls.write(data)
             self._flush(self._tls)
         else:
             self._transport.write(data)
 
-    def _flush(self, tls: _Tls) -> None:
-        if self._transport is not None and (data := tls.to_send()):
+    def _flush(self, tls: TlsPump) -> None:
+        if self._transport is not None and (data := tls.outgoing()):
             self._transport.write(data)
 
     def _end(self) -> None:
@@ -160,8 +173,9 @@ class NodeConnection(asyncio.Protocol):
         if self._is_silent:
             transport.abort()
             return
-        if self._tls is not None and self._tls.is_done:
-            transport.write(self._tls.goodbye())
+        if self._tls is not None and self._tls.established:
+            self._tls.say_goodbye()
+            transport.write(self._tls.outgoing())
         transport.close()
 
     def _arm(self) -> None:
@@ -181,52 +195,3 @@ class NodeConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class _Tls:
-    """One TLS session over two memory buffers. Everything raises ssl.SSLError; what there is to send then is worth sending."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=SERVER_CERTIFICATE_NAME)
-        self.is_done = False
-
-    @property
-    def wrong_name(self) -> str | None:
-        """Whom the peer's certificate names, where that is not an arbitrator; None also when nobody wants to know."""
-        if self._session.context.verify_mode is ssl.CERT_NONE:
-            return None
-        certificate = self._session.getpeercert() or {}
-        subject: object = certificate.get("subject", ())
-        names = [value for part in subject for kind, value in part if kind == "commonName"] if isinstance(subject, tuple) else []
-        return None if SERVER_CERTIFICATE_NAME in names else ", ".join(names)
-
-    def handshake(self, data: bytes) -> bool:
-        """True when it is done."""
-        self._incoming.write(data)
-        try:
-            self._session.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        self.is_done = True
-        return True
-
-    def receive(self, data: bytes) -> bytes:
-        self._incoming.write(data)
-        parts: list[bytes] = []
-        with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):  # the peer's goodbye is followed by the end of the stream
-            while part := self._session.read(65_536):
-                parts.append(part)
-        return b"".join(parts)
-
-    def send(self, data: bytes) -> None:
-        self._session.write(data)
-
-    def to_send(self) -> bytes:
-        return self._outgoing.read()
-
-    def goodbye(self) -> bytes:
-        with suppress(ssl.SSLError):  # it waits for the peer's, which nobody reads
-            self._session.unwrap()
-        return self._outgoing.read()
