@@ -13,7 +13,7 @@ from thirdvote.cli.settings import load
 from thirdvote.config import BY_NAME, DATA_OF_ROOT, OPTIONS, Option, Settings
 from thirdvote.control_client import ControlClient
 
-STOCK_CONTROL = "/run/corosync-qnetd/thirdvote.sock"
+STOCK_CONTROL = "/run/corosync-qnetd/corosync-qnetd.sock.d/control.sock"
 """The control socket of a voter that was started as `corosync-qnetd`, beside its socket for the stock tool."""
 
 HELP_NAMES = ["-h", "--help"]

@@ -13,12 +13,12 @@ FILE_BYTES_MAX = 1 << 20
 """Of a settings file; a cluster needs about 50."""
 
 
-def load(flags: Mapping[str, str], defaults: Settings | None = None) -> Resolved:
-    """`flags` by name, "config" among them."""
+def load(flags: Mapping[str, str], defaults: Settings | None = None, data: str | None = None) -> Resolved:
+    """`flags` by name, "config" among them. `data` is the directory when nobody says which."""
     options = {name: text for name, text in flags.items() if name != "config"}
     path = flags.get("config", os.environ.get("THIRDVOTE_CONFIG"))
     file = None if path is None else read_file(path)
-    return resolve(options, os.environ, file, default_data(user_data_home()), defaults or Settings())
+    return resolve(options, os.environ, file, data or default_data(user_data_home()), defaults or Settings())
 
 
 def read_file(path: str) -> ConfigFile:

@@ -1,0 +1,70 @@
+"""`corosync-qnetd`: our voter under the stock name, with its options, files and exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from thirdvote.cli import output
+from thirdvote.cli.daemon import daemonise
+from thirdvote.cli.lock_file import LockFile
+from thirdvote.cli.qnetd_options import LOCAL_SOCKET_FILE, NSS_DATABASE, PROGRAM, CommandLine, Ended, parse
+from thirdvote.cli.settings import load
+from thirdvote.cli.voter import Start
+from thirdvote.config import Settings
+from thirdvote.domain import TlsSupport
+from thirdvote.errors import UserError
+
+STOCK_DEFAULTS = Settings(tls=TlsSupport.SUPPORTED, qnetd_socket=LOCAL_SOCKET_FILE, certificates=NSS_DATABASE)
+
+
+def main(arguments: Sequence[str], start: Start) -> int:
+    try:
+        line = parse(arguments)
+        output.raw_error("".join(line.warnings))
+        return _run(_with_full_paths(line), start)
+    except Ended as ended:
+        output.raw(ended.output)
+        output.raw_error(ended.error)
+    except UserError as error:
+        output.raw_error(explained(error))
+    return output.FAILED
+
+
+def settings_of(line: CommandLine) -> Settings:
+    """The command line over THIRDVOTE_ variables and file, those over the stock defaults."""
+    return line.over(load({}, STOCK_DEFAULTS, data=data_directory(line.local_socket)).settings)
+
+
+def data_directory(local_socket: str) -> str:
+    """Beside the socket that the stock tool uses, so that instances that differ in this differ in all."""
+    return f"{local_socket}.d"
+
+
+def explained(error: UserError) -> str:
+    """As the stock daemon complains, with our hint."""
+    hint = f"hint: {error.hint}\n" if error.hint else ""
+    return f"{PROGRAM}: {error}\n{hint}"
+
+
+def _run(line: CommandLine, start: Start) -> int:
+    settings = settings_of(line)
+    lock = LockFile(line.lock_file)
+    if line.foreground:
+        return _serve(line, settings, lock, start)
+    outcome = daemonise(lambda: _serve(line, replace(settings, log_target="syslog"), lock, start), explained)
+    output.raw_error(outcome.failure)
+    return output.OK if outcome.ready else output.FAILED
+
+
+def _serve(line: CommandLine, settings: Settings, lock: LockFile, start: Start) -> int:
+    lock.take()
+    start(settings, lambda: replace(settings_of(line), log_target=settings.log_target))
+    return output.OK
+
+
+def _with_full_paths(line: CommandLine) -> CommandLine:
+    """A daemon leaves the directory in which it was started."""
+    paths = {name: str(Path(line.given[name]).absolute()) for name in ("qnetd_socket", "certificates") if line.given.get(name)}
+    return replace(line, lock_file=str(Path(line.lock_file).absolute()), given={**line.given, **paths})
