@@ -1,0 +1,72 @@
+"""The voter's way to its certificates: a process of its own makes and reads them.
+
+So the authority's key is never in the voter's memory, nor the library that could use it. The child answers with one
+JSON object on standard output. When it fails, it says why in the first line on standard error and, in a second line
+that begins with "hint: ", what mends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import thirdvote
+from thirdvote.errors import UserError
+from thirdvote.pki.paths import SERVER_NICKNAME, Paths
+
+HINT = "hint: "
+
+TIMEOUT_S = 60.0
+"""It takes a fraction of a second, on a small board a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    paths: Paths
+    created: bool
+    """Certificates were made that were not there before."""
+    warnings: tuple[str, ...]
+
+
+def prepare_data(data: Path) -> Prepared:
+    """Certificates in the data directory, made if there are none. UserError."""
+    return _run("ensure", str(data))
+
+
+def prepare_stock(folder: Path, runtime: Path, nickname: str = SERVER_NICKNAME) -> Prepared:
+    """PEM files out of the NSS database in `folder`; in `runtime` when this user may not write next to it. UserError."""
+    return _run("extract", str(folder), str(runtime), nickname)
+
+
+def _run(*arguments: str) -> Prepared:
+    command = [sys.executable, "-P", "-m", "thirdvote.pki", *arguments]
+    try:
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=_environment(), timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"the certificates were not ready after {TIMEOUT_S:.0f} s", "see if another process holds their folder") from None
+    if ended.returncode:
+        raise _failure(ended.stderr, ended.returncode)
+    answer = json.loads(ended.stdout)
+    paths = Paths(**{name: Path(path) for name, path in answer["paths"].items()})
+    return Prepared(paths, answer["created"], tuple(answer["warnings"]))
+
+
+def _environment() -> dict[str, str]:
+    """The child finds this very package, wherever it was found."""
+    own = Path(thirdvote.__file__).parents[1]
+    rest = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{own}{os.pathsep}{rest}" if rest else str(own)}
+
+
+def _failure(said: str, status: int) -> UserError:
+    lines = said.strip().splitlines() or [f"the certificates could not be prepared (status {status})"]
+    if lines[0].startswith("Traceback"):
+        return UserError(f"the certificates could not be prepared: {lines[-1]}", "please report it")
+    hint = next((line.removeprefix(HINT) for line in lines[1:] if line.startswith(HINT)), None)
+    return UserError(lines[0], hint)

@@ -1,0 +1,128 @@
+"""What certificates look like: the authority's, the server's, a cluster's. RFC 5280; no extension that a stock node stumbles over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from thirdvote.errors import UserError
+
+VALIDITY = timedelta(days=3653)
+"""Ten years: longer than the hosts live, not the hundred years of the stock tool."""
+
+CLOCK_SKEW = timedelta(days=1)
+"""Nodes whose clock is slow accept a new certificate too."""
+
+CLOCK_EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
+"""Before this program was written: a board without a battery that has not asked for the time yet."""
+
+AUTHORITY_NAME = "QNet CA"
+SERVER_NAME = "Qnetd Server"
+"""What stock nodes ask for. They compare it with the common name as long as there is no DNS name in the certificate."""
+
+AuthorityKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+RequestKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+
+@dataclass(frozen=True)
+class Authority:
+    certificate: x509.Certificate
+    key: AuthorityKey
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def check_clock(now: datetime) -> None:
+    """UserError: a certificate made now would be expired by the time the clock is right."""
+    if now < CLOCK_EARLIEST:
+        raise UserError(f"the clock of this host says {now:%Y-%m-%d}", "set it, or wait until it is synchronised, then start again")
+
+
+def new_authority(key: AuthorityKey, now: datetime) -> Authority:
+    name = _name(AUTHORITY_NAME)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        _builder(name, name, now, now + VALIDITY)
+        .public_key(key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(sign_certificates=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Authority(certificate, key)
+
+
+def server_certificate(key: RequestKey, authority: Authority, now: datetime) -> x509.Certificate:
+    return _leaf(SERVER_NAME, key, ExtendedKeyUsageOID.SERVER_AUTH, authority, now)
+
+
+def cluster_certificate(key: RequestKey, cluster_name: str, authority: Authority, now: datetime) -> x509.Certificate:
+    return _leaf(cluster_name, key, ExtendedKeyUsageOID.CLIENT_AUTH, authority, now)
+
+
+def _leaf(name: str, key: RequestKey, purpose: x509.ObjectIdentifier, authority: Authority, now: datetime) -> x509.Certificate:
+    check_clock(now)
+    issuer = authority.certificate
+    if now >= issuer.not_valid_after_utc:
+        expired = f"the certificate authority has expired on {issuer.not_valid_after_utc:%Y-%m-%d}"
+        raise UserError(expired, "make a new one, and enrol the nodes anew")
+    builder = (
+        _builder(_name(name), issuer.subject, now, min(now + VALIDITY, issuer.not_valid_after_utc))
+        .public_key(key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(encipher_keys=isinstance(key, rsa.RSAPublicKey)), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+    identifier = _authority_identifier(issuer)
+    if identifier is not None:
+        builder = builder.add_extension(identifier, critical=False)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
+    """None for an authority that names no key, as the stock tool makes it: then there is nothing to point to."""
+    try:
+        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return None
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, now: datetime, until: datetime) -> x509.CertificateBuilder:
+    # Random serial numbers: NSS refuses a second certificate with the issuer and number of one it knows, and authorities made
+    # anew all have the same name.
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(until)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _key_usage(*, sign_certificates: bool = False, encipher_keys: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not sign_certificates,
+        content_commitment=False,
+        key_encipherment=encipher_keys,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )

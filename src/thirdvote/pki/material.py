@@ -1,0 +1,123 @@
+"""Certificates and keys as they are in files: read, checked against each other, described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+from thirdvote.errors import UserError
+from thirdvote.pki import files
+from thirdvote.pki.issue import AuthorityKey
+
+
+@dataclass(frozen=True)
+class CertificateFacts:
+    """What a person wants to know of a certificate."""
+
+    role: str
+    subject: str
+    issuer: str
+    serial_number: str
+    """Hexadecimal."""
+    fingerprint_sha256: str
+    """Hexadecimal, colons between the bytes."""
+    valid_from: datetime
+    valid_until: datetime
+    key: str
+    file: Path
+
+
+_RESTORE = "restore it from a backup"
+
+
+def read_certificate(path: Path, what: str, remedy: str = _RESTORE) -> x509.Certificate:
+    data = files.read(path, what)
+    try:
+        return x509.load_pem_x509_certificate(data)
+    except ValueError:
+        raise UserError(f"the {what}, {path}, is damaged", remedy) from None
+
+
+def read_key(path: Path, what: str, remedy: str = _RESTORE) -> AuthorityKey:
+    data = files.read(path, what)
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except TypeError:
+        raise UserError(f"the {what}, {path}, has a password", f"take it off: openssl pkey -in {path} -out NEW-KEY") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise UserError(f"the {what}, {path}, is damaged", remedy) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise UserError(f"the {what}, {path}, is of a kind that nodes can not use", "use RSA or an elliptic curve")
+    return key
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def certificate_der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def key_pem(key: AuthorityKey) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def matches(certificate: x509.Certificate, key: AuthorityKey) -> bool:
+    return _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())
+
+
+def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+
+
+def check_not_expired(certificate: x509.Certificate, path: Path, what: str, now: datetime, remedy: str) -> None:
+    """UserError. One that is not valid yet passes: the clock of a small board is late until it has asked for the time."""
+    if now >= certificate.not_valid_after_utc:
+        raise UserError(f"the {what}, {path}, has expired on {certificate.not_valid_after_utc:%Y-%m-%d}", remedy)
+
+
+def describe(role: str, certificate: x509.Certificate, path: Path) -> CertificateFacts:
+    return CertificateFacts(
+        role=role,
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        serial_number=f"{certificate.serial_number:x}",
+        fingerprint_sha256=certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
+        valid_from=certificate.not_valid_before_utc,
+        valid_until=certificate.not_valid_after_utc,
+        key=key_type(certificate.public_key()),
+        file=path,
+    )
+
+
+def key_type(key: PublicKeyTypes) -> str:
+    match key:
+        case rsa.RSAPublicKey():
+            return f"RSA {key.key_size}"
+        case ec.EllipticCurvePublicKey():
+            return {"secp256r1": "ECDSA P-256", "secp384r1": "ECDSA P-384"}.get(key.curve.name, f"ECDSA {key.curve.name}")
+        case _:
+            return type(key).__name__.removesuffix("PublicKey").strip("_")
+
+
+def _public_bytes(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
