@@ -1,0 +1,55 @@
+"""Clusters of real Corosync nodes for the tests marked e2e. `docs/testing.md` says what they need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.e2e.lab.cluster import Cluster, running_cluster
+
+PROGRAMS = (
+    *("corosync", "corosync-quorumtool", "corosync-cfgtool", "corosync-qdevice", "corosync-qdevice-tool"),
+    *("corosync-qdevice-net-certutil", "corosync-qnetd", "certutil", "ip", "nft", "nsenter", "unshare"),
+)
+
+
+@pytest.fixture(scope="session")
+def real_nodes() -> None:
+    """Leaves the test out where there can be no cluster."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for network namespaces")
+    if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)}; docs/testing.md names the packages")
+    probe = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"this system gives no namespaces: {probe.stderr.strip()}")
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(request: pytest.FixtureRequest, real_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for all tests of a module, as its SETTINGS and NODES say."""
+    folder = tmp_path_factory.mktemp(request.module.__name__.rpartition(".")[2])
+    with running_cluster(request.module.SETTINGS, request.module.NODES, folder) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """The module's cluster, whole, with all votes."""
+    shared_cluster.restore()
+    return shared_cluster
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what the nodes reported and the ends of the logs."""
+    report = yield
+    arguments = item.funcargs.values() if isinstance(item, pytest.Function) else ()
+    if report.failed and call.when != "teardown":
+        for cluster in {value for value in arguments if isinstance(value, Cluster)}:
+            report.sections.append(("cluster", cluster.evidence()))
+    return report

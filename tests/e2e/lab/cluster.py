@@ -1,0 +1,153 @@
+"""A cluster of real Corosync nodes, its arbitrator and the network between them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tests.e2e.lab.arbitrator import Arbitrator
+from tests.e2e.lab.network import Switch
+from tests.e2e.lab.node import NODE_DATABASE, Node, corosync_conf
+from tests.e2e.lab.settings import Settings, TlsOfNode
+from tests.e2e.lab.watch import State, Watch
+
+ALL_VOTES_SECONDS_MAX = 60
+"""A node tries again to reach its arbitrator every 8 s, and corosync waits up to 30 s for a device in a change of membership."""
+
+LOG_TAIL_LINES = 60
+
+
+class Cluster:
+    def __init__(self, switch: Switch, settings: Settings, nodes: int, folder: Path) -> None:
+        self.settings = settings
+        self.switch = switch
+        self.watch = Watch()
+        self.arbitrator = Arbitrator(switch, folder / "arbitrator")
+        self.nodes = [Node(switch, number, folder / f"n{number}") for number in range(1, nodes + 1)]
+        self._authkey = os.urandom(256)
+        self._version = 0
+
+    def node(self, number: int) -> Node:
+        return self.nodes[number - 1]
+
+    @property
+    def votes(self) -> int:
+        return len(self.nodes) + self.settings.device_votes(len(self.nodes))
+
+    def start(self) -> None:
+        """Everything up to all votes."""
+        self.arbitrator.power_on()
+        for node in self.nodes:
+            self._power_on(node)
+        self.enrol()
+        self.configure()
+        self.restore()
+
+    def restore(self) -> None:
+        """Repairs what a test has broken, and returns when the cluster has all votes."""
+        self.switch.heal()
+        if not self.arbitrator.on:
+            self.arbitrator.power_on()
+        if self.arbitrator.server is None or not self.arbitrator.server.running:
+            self.arbitrator.start_server()
+        for node in self.nodes:
+            self.start_node(node)
+        self.wait_all_votes()
+
+    def start_node(self, node: Node) -> None:
+        """Starts what does not run: the power, corosync, its device."""
+        if not node.on:
+            self._power_on(node)
+        if node.corosync is None or not node.corosync.running:
+            node.start_corosync()
+            self.watch.wait(lambda now: now[node.number].ring != frozenset(), ALL_VOTES_SECONDS_MAX, f"corosync starts on {node.name}")
+        if node.qdevice is None or not node.qdevice.running:
+            node.start_qdevice()
+
+    def cut_power(self, node: Node) -> None:
+        node.power_off()
+        self.watch.remove(node.number)
+
+    def wait_all_votes(self) -> float:
+        return self.watch.wait(self.all_votes, ALL_VOTES_SECONDS_MAX, f"all {self.votes} votes on every node")
+
+    def all_votes(self, now: Mapping[int, State]) -> bool:
+        everybody = frozenset(node.number for node in self.nodes)
+        return all(
+            state.quorate and state.members == everybody and state.total_votes == self.votes for state in (now[node] for node in everybody)
+        )
+
+    def configure(self, tls: TlsOfNode | None = None) -> None:
+        """Writes corosync.conf everywhere, and has it read where corosync runs. The device reads it when it starts."""
+        if tls is not None:
+            self.settings = replace(self.settings, tls=tls)
+        self._version += 1
+        text = corosync_conf(self.settings, self.nodes, self.arbitrator.address, self._version)
+        for node in self.nodes:
+            node.configure(text, self._authkey)
+        if running := [node for node in self.nodes if node.corosync is not None and node.corosync.running]:
+            running[0].run("corosync-cfgtool", "-R")
+
+    def enrol(self) -> None:
+        """The certificates, in the steps and with the programs of `pvecm qdevice setup`; copies stand for scp."""
+        first, *others = self.nodes
+        name = self.settings.cluster_name
+        self.arbitrator.certutil("-i")
+        for node in self.nodes:
+            node.certutil("-i", "-c", _copy(self.arbitrator.database / "qnetd-cacert.crt", node.folder))
+        first.certutil("-r", "-n", name)
+        request = _copy(first.database / "qdevice-net-node.crq", self.arbitrator.folder)
+        self.arbitrator.certutil("-s", "-c", request, "-n", name)
+        shutil.copy(self.arbitrator.database / f"cluster-{name}.crt", first.database)
+        first.certutil("-M", "-c", f"/etc/corosync/{NODE_DATABASE}/cluster-{name}.crt")
+        for node in others:
+            node.certutil("-m", "-c", _copy(first.database / "qdevice-net-node.p12", node.folder))
+
+    def evidence(self) -> str:
+        """What to look at after a failure: what the nodes reported, and the ends of all logs."""
+        parts = ["\n".join(map(str, self.watch.changes()))]
+        for machine in (self.arbitrator, *self.nodes):
+            for log in sorted(machine.logs.rglob("*.log")):
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+                parts.append(f"--- {machine.name}: {log.name}\n" + "\n".join(lines))
+        return "\n".join(parts)
+
+    def end(self) -> None:
+        for machine in (*self.nodes, self.arbitrator):
+            machine.end()
+        self.watch.end()
+
+    def _power_on(self, node: Node) -> None:
+        node.power_on()
+        self.watch.add(node.number, node)
+
+
+@contextmanager
+def running_cluster(settings: Settings, nodes: int, folder: Path) -> Iterator[Cluster]:
+    """With all votes."""
+    switch = Switch()
+    try:
+        cluster = Cluster(switch, settings, nodes, folder)
+        try:
+            _start(cluster)
+            yield cluster
+        finally:
+            cluster.end()
+    finally:
+        switch.end()
+
+
+def _start(cluster: Cluster) -> None:
+    try:
+        cluster.start()
+    except Exception as error:
+        error.add_note(cluster.evidence())
+        raise
+
+
+def _copy(source: Path, folder: Path) -> Path:
+    return Path(shutil.copy(source, folder))
