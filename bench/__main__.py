@@ -37,7 +37,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="thirdvote-bench-") as folder:
         try:
             stock, ours = run(bench(QUICK if arguments.quick else FULL, bool(arguments.only), Path(folder)))
-        except BenchError as error:
+        except (BenchError, OSError) as error:
             say(f"error: {error}")
             return 1
     print(markdown(stock, ours))

@@ -19,6 +19,8 @@ from thirdvote.node.connection import client_context
 PROBES = 2
 SETTLE_S = 0.5
 """After a start or a change, before memory is looked at or a time is taken."""
+LOAD_TIMEOUT_S = 240.0
+"""For the clients to be in, or out. The stock server took 130 s for the last 2,000 of 4,000 on two slow cores."""
 
 Say = Callable[[str], None]
 
@@ -35,7 +37,10 @@ class LoadProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
-        line = await self._process.stdout.readline()
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), LOAD_TIMEOUT_S)
+        except TimeoutError:
+            raise BenchError(f"the clients have not done this within {LOAD_TIMEOUT_S:.0f} s: {json.dumps(command)}") from None
         if not line:
             raise BenchError("the load generator ended by itself")
         seconds: float = json.loads(line)["seconds"]
