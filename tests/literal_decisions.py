@@ -176,7 +176,7 @@ class Standings:
         spoken = [
             node_id
             for node_id, member in self.view.members.items()
-            if node_id == self.asking or member.membership_list or self.results[node_id] is not Result.NEWCOMER
+            if node_id == self.asking or member.membership_list is not None or self.results[node_id] is not Result.NEWCOMER
         ]
         newcomers = [node_id for node_id in spoken if self.results[node_id] is Result.NEWCOMER]
         veterans = [node_id for node_id in spoken if self.results[node_id] is not Result.NEWCOMER]

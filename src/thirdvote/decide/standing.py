@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from thirdvote.decide.view import ClusterView, Verdict
+from thirdvote.decide.view import ClusterView, Member, Verdict
 from thirdvote.decide.wording import name_nodes
 from thirdvote.domain import NodeId, RingId, Vote
 
@@ -54,9 +54,7 @@ def settle(view: ClusterView, claims: Mapping[NodeId, Verdict], results: Mapping
     standings = _Standings(view, claims, {node_id: results.get(node_id, Result.NEWCOMER) for node_id in view.members})
     if asking is not None:
         standings.ask(asking)
-    spoken = [
-        n for n, member in view.members.items() if n == asking or member.membership_list or standings.results[n] is not Result.NEWCOMER
-    ]
+    spoken = [node_id for node_id, member in view.members.items() if node_id == asking or standings.has_spoken(member)]
     standings.follow([node_id for node_id in spoken if standings.results[node_id] is not Result.NEWCOMER])
     standings.admit([node_id for node_id in spoken if standings.results[node_id] is Result.NEWCOMER])
     return Decision(standings.results, dict.fromkeys(view.members, SILENT) | standings.verdicts(spoken))
@@ -77,6 +75,10 @@ class _Standings:
             self.admit([node_id])
         else:
             self._grant_claim(node_id)
+
+    def has_spoken(self, member: Member) -> bool:
+        """Who only joined was promised nothing, and is told nothing."""
+        return member.membership_list is not None or self.results[member.node_id] is not Result.NEWCOMER
 
     def follow(self, veterans: list[NodeId]) -> None:
         for node_id in self._claiming(veterans, Vote.ACK):
