@@ -24,10 +24,10 @@ run: setup-run
 
 test: setup-dev static
 	@scripts/test-programs
-	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 check: setup-dev static
-	$(BIN)/pytest -n auto --dist loadgroup $(PYTEST_ARGS) $(FAST)
+	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS) $(FAST)
 
 static: setup-dev
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from tests.e2e.lab.cluster import Cluster
 from tests.e2e.lab.settings import Settings
 from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cluster-lms")]
+pytestmark = pytest.mark.e2e
 
 SETTINGS = Settings(algorithm="lms")
 NODES = 3

@@ -11,7 +11,7 @@ from tests.e2e.lab.cluster import Cluster
 from tests.e2e.lab.settings import Settings
 from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS, State
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cluster-network")]
+pytestmark = pytest.mark.e2e
 
 SETTINGS = Settings()
 NODES = 2

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.lab.cluster import Cluster
 from tests.e2e.lab.settings import Settings, TlsOfNode, TlsOfServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cluster-tls")]
+pytestmark = pytest.mark.e2e
 
 SETTINGS = Settings()
 NODES = 2
