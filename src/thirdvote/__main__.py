@@ -27,6 +27,10 @@ def dispatch(name: str, arguments: list[str]) -> int:
         from thirdvote.cli.qnetd_tool import main as qnetd_tool
 
         return qnetd_tool(arguments)
+    if name == "corosync-qnetd-certutil":
+        from thirdvote.cli.certutil import main as certutil
+
+        return certutil(arguments)
     flags = plain_flags(arguments[1:]) if arguments[:1] == ["serve"] else None
     if flags is not None:
         return run_voter(flags, start)

@@ -111,6 +111,8 @@ class Settings:
 
     certificates: str = ""
     """A directory in the layout of corosync-qnetd-certutil; empty for our own layout under `data`."""
+    certificate_nickname: str = "QNetd Cert"
+    """Of the server's, there."""
     listen_family: int = 0
     """4, 6, or 0 for both."""
     log_target: str = "stderr"

@@ -34,7 +34,9 @@ def daemonise(run: Callable[[], int], explain: Callable[[UserError], str]) -> Ou
         child = os.fork()
         if child == 0:
             os.close(reading)
-            _child(run, explain, writing, "@" + manager.getsockname()[1:].decode("ascii"))
+            name = "@" + manager.getsockname()[1:].decode("ascii")
+            manager.close()
+            _child(run, explain, writing, name)
         os.close(writing)
         try:
             return _wait(manager, reading, child)

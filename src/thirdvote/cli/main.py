@@ -51,6 +51,12 @@ def _demo() -> click.Command:
     return demo
 
 
+def _ca() -> click.Command:
+    from thirdvote.cli.ca import ca
+
+    return ca
+
+
 def _compat() -> click.Command:
     from thirdvote.cli.compat import compat
 
@@ -75,7 +81,7 @@ class Entry:
 NAME_WIDTH = 10
 """The longest name, so that the groups are one table."""
 
-RUN, LOOK, CERTIFICATES, STOCK = "run it", "look at it", "certificates", "in place of corosync-qnetd"
+RUN, LOOK, CERTIFICATES, STOCK = "run it", "look at it", "let nodes in", "in place of corosync-qnetd"
 
 COMMANDS = {
     "serve": Entry(RUN, "run the arbitrator", _serve),
@@ -84,6 +90,7 @@ COMMANDS = {
     "clusters": Entry(LOOK, "show each cluster's nodes, who has the vote, and why", _clusters),
     "watch": Entry(LOOK, "show votes and nodes as they come and go", _watch),
     "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
+    "ca": Entry(CERTIFICATES, "show the authority, sign the request of a cluster", _ca),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(STOCK, "print the script with which a shell completes our commands", _completion),
 }

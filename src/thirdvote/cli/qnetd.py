@@ -18,6 +18,14 @@ from thirdvote.errors import UserError
 
 STOCK_DEFAULTS = Settings(tls=TlsSupport.SUPPORTED, qnetd_socket=LOCAL_SOCKET_FILE, certificates=NSS_DATABASE)
 
+STOCK_WORDS = {
+    "--listen": "-l and -p",
+    "--qnetd-socket": "-S local_socket_file=FILE",
+    "--control": "THIRDVOTE_CONTROL",
+    "--data": "THIRDVOTE_DATA",
+}
+"""Hints name our options; here they go by other names."""
+
 
 def main(arguments: Sequence[str], start: Start) -> int:
     try:
@@ -44,8 +52,10 @@ def data_directory(local_socket: str) -> str:
 
 def explained(error: UserError) -> str:
     """As the stock daemon complains, with our hint."""
-    hint = f"hint: {error.hint}\n" if error.hint else ""
-    return f"{PROGRAM}: {error}\n{hint}"
+    hint = error.hint or ""
+    for ours, stock in STOCK_WORDS.items():
+        hint = hint.replace(ours, stock)
+    return f"{PROGRAM}: {error}\n" + (f"hint: {hint}\n" if hint else "")
 
 
 def _run(line: CommandLine, start: Start) -> int:

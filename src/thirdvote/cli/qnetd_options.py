@@ -131,10 +131,10 @@ def _checked(value: Any, message: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """`read` gives None for what is not allowed. `target`: a field of Settings, "limits.FIELD", "lock_file", or "" for no use here."""
+    """`read` gives None for what is not allowed. `target`: a field of Settings, "limits.FIELD" or "lock_file"."""
 
     read: Callable[[str], Any]
-    target: str = ""
+    target: str
 
 
 def _number(least: int, most: int, target: str) -> Advanced:
@@ -147,7 +147,7 @@ ADVANCED: Mapping[str, Advanced] = {
     "max_client_send_size": _number(16, SIZE_MAX, "limits.send_size"),
     "max_client_receive_size": _number(16, SIZE_MAX, "limits.receive_size"),
     "nss_db_dir": Advanced(str, "certificates"),
-    "cert_nickname": Advanced(str),
+    "cert_nickname": Advanced(str, "certificate_nickname"),
     "heartbeat_interval_min": _number(1, UINT_MAX, "limits.heartbeat_ms_min"),
     "heartbeat_interval_max": _number(1, UINT_MAX, "limits.heartbeat_ms_max"),
     "dpd_enabled": Advanced(lambda text: _boolean(text), "limits.dead_peer_enabled"),
@@ -192,7 +192,7 @@ def _aimed(line: CommandLine, target: str, value: Any) -> CommandLine:
         return replace(line, lock_file=value)
     if target == "qnetd_socket_group" and value == -1:
         value = None
-    return replace(line, given={**line.given, target: value}) if target else line
+    return replace(line, given={**line.given, target: value})
 
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+", re.ASCII)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from dataclasses import dataclass, replace
 from thirdvote.cli import output
 from thirdvote.cli.getopt import BadOption, options
 from thirdvote.cli.qnetd_options import LOCAL_SOCKET_FILE
+from thirdvote.config import SOCKET_PATH_BYTES_MAX
 
 PROGRAM = "corosync-qnetd-tool"
 KNOWN = "Hhlsvc:p:"
@@ -23,6 +26,8 @@ EXIT_REFUSED = 4
 RECEIVE_BYTES = 65_536
 STATUS_LINE_BYTES_MAX = 4_096
 """Of "OK" or "Error"; a longer first line is not an answer."""
+
+_STATUS_LINE = re.compile(rb"(?P<status>[^\r\n]{0,%d})(?:\r\n|\r|\n)" % STATUS_LINE_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +92,31 @@ def _escaped(name: str) -> str:
 
 def _ask(call: Call) -> int:
     answer = _exchange(call.socket, call.request())
-    status, newline, text = answer[: STATUS_LINE_BYTES_MAX + 1].partition(b"\n")
-    text = answer[len(status) + 1 :]
-    if not answer:
-        raise Failure("The server closed the connection without an answer", EXIT_CONNECTION)
-    if newline and status.lower() == b"ok":
-        output.raw(text.decode("utf-8", "surrogateescape"))
-        return output.OK
-    if newline and status.lower() == b"error":
-        output.raw_error(f"Error: {text.decode('utf-8', 'surrogateescape')}")
-        return EXIT_REFUSED
-    raise Failure("Invalid status line received from the server", EXIT_CONNECTION)
+    found = _STATUS_LINE.match(answer)
+    if found is None and len(answer) > STATUS_LINE_BYTES_MAX:
+        raise Failure("Internal error during IPC status line read", EXIT_INTERNAL)
+    if found is None:
+        raise Failure("The server closed the connection before it answered", EXIT_CONNECTION)
+    text = answer[found.end() :].decode("utf-8", "surrogateescape")
+    match found["status"].lower():
+        case b"ok":
+            output.raw(text)
+            return output.OK
+        case b"error":
+            output.raw_error(f"Error: {text}")
+            return EXIT_REFUSED
+        case _:
+            raise Failure("Unknown status line returned by IPC server", EXIT_CONNECTION)
 
 
 def _exchange(path: str, request: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
+            if not 0 < len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             connection.connect(path)
         except OSError as error:
-            raise Failure(f"Can't connect to qnetd socket (is QNetd running?): {error.strerror or error}", EXIT_CONNECTION) from None
+            raise Failure(f"Can't connect to qnetd socket (is QNetd running?): {error.strerror}", EXIT_CONNECTION) from None
         try:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(RECEIVE_BYTES), b""))
