@@ -1,14 +1,24 @@
-"""Our server: the arbiter in memory, and as a process under the stock server's name."""
+"""Our server: the arbiter in memory, and the whole program as a process."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import defaultdict
+from pathlib import Path
 
-from tests.lockstep.servers import messages_of
+from tests.lockstep.servers import Process, free_port, messages_of
 from thirdvote.arbiter.arbiter import Arbiter
 from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Received, Send
 from thirdvote.config import Limits, Settings
 from thirdvote.domain import TlsSupport
+
+
+def start_ours(folder: Path) -> Process:
+    port = free_port()
+    options = ["--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}", "--tls", "off", "--handover", "stock"]
+    environment = os.environ | {"THIRDVOTE_LIMITS_HEARTBEAT_MS_MIN": "4", "THIRDVOTE_LIMITS_DEAD_PEER_ENABLED": "off"}
+    return Process([sys.executable, "-m", "thirdvote", "serve", *options], port, folder / "ours.log", environment)
 
 
 class MemoryServer:

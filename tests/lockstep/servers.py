@@ -65,11 +65,11 @@ def messages_of(stream: bytearray) -> list[bytes]:
 class Process:
     """A server process on a port of its own; ends with `stop`."""
 
-    def __init__(self, command: list[str], port: int, folder: Path) -> None:
+    def __init__(self, command: list[str], port: int, log: Path, environment: dict[str, str] | None = None) -> None:
         self.port = port
-        self.log = folder / "server.log"
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
         self._await_start()
 
     def alive(self) -> bool:
@@ -104,7 +104,7 @@ def free_port() -> int:
 def start_stock(folder: Path) -> Process:
     port = free_port()
     advanced = f"dpd_enabled=off,local_socket_file={folder}/qnetd.sock,lock_file={folder}/qnetd.pid,{ALLOW_SHORT_HEARTBEAT}"
-    return Process([STOCK_PROGRAM, "-f", "-4", "-l", "127.0.0.1", "-p", str(port), "-s", "off", "-S", advanced], port, folder)
+    return Process([STOCK_PROGRAM, "-f", "-4", "-l", "127.0.0.1", "-p", str(port), "-s", "off", "-S", advanced], port, folder / "stock.log")
 
 
 class SocketServer:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tests.lockstep.servers import Server
 from tests.lockstep.story import Action, Answer, Connect, Disconnect, Say, Story, Withhold
-from thirdvote.domain import ClusterName
+from thirdvote.domain import ClusterName, Vote
 from thirdvote.wire.codec import decode, encode
 from thirdvote.wire.messages import Message, MessageType, Preinit, VoteInfo, VoteInfoReply
 
@@ -27,6 +27,8 @@ class Teller:
         self._connected: set[int] = set()
         self._withheld: set[int] = set()
         self._unanswered: dict[int, deque[int]] = defaultdict(deque)
+        self.votes: dict[int, Vote] = {}
+        """What each connected node was told last, but for NO_CHANGE."""
 
     def tell(self, action: Action) -> Heard:
         heard: Heard = defaultdict(list)
@@ -35,6 +37,11 @@ class Teller:
             while self._answer_next():
                 self._hear(heard)
         return dict(heard)
+
+    def hear_more(self, heard: Heard) -> None:
+        """Some more time for a server that is late."""
+        self._server.settle(self._wait_s)
+        self._take(heard)
 
     def _do(self, action: Action) -> bool:
         """False when there was nothing to do."""
@@ -62,12 +69,23 @@ class Teller:
         self._connected.discard(slot)
         self._withheld.discard(slot)
         self._unanswered[slot].clear()
+        self.votes.pop(slot, None)
 
     def _hear(self, heard: Heard) -> None:
-        self._server.settle(self._wait_s)
+        """Waits for the server's timers only if somebody was told to wait."""
+        self._server.settle()
+        self._take(heard)
+        if self._wait_s and Vote.WAIT_FOR_REPLY in self.votes.values():
+            self._server.settle(self._wait_s)
+            self._take(heard)
+
+    def _take(self, heard: Heard) -> None:
         for slot, messages in self._server.take().items():
             heard[slot] += messages
             for message in map(read, messages):
+                vote = getattr(message, "vote", None)
+                if vote is not None and vote is not Vote.NO_CHANGE:
+                    self.votes[slot] = vote
                 if isinstance(message, VoteInfo):
                     assert message.sequence_number is not None
                     self._unanswered[slot].append(message.sequence_number)
