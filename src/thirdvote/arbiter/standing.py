@@ -62,11 +62,12 @@ class StandingReferee:
     def _evaluate(self, asking: Node | None) -> Verdict:
         decision = self.decide(self.board.view(), self.results, asking.node_id if asking else None)
         self.results = dict(decision.results)
-        changed = [
+        others = [
             (self.board.nodes[node_id], verdict)
             for node_id, verdict in decision.verdicts.items()
-            if (asking is None or node_id != asking.node_id) and _is_news(self.board.nodes[node_id], verdict)
+            if asking is not self.board.nodes[node_id]
         ]
+        changed = [(node, verdict) for node, verdict in others if not _knows(node, verdict)]
         for vote in (Vote.NACK, Vote.ACK):
             for node, verdict in changed:
                 if verdict.vote is vote:
@@ -97,5 +98,9 @@ class TwoNodeReferee(StandingReferee):
                 return Verdict(Vote.ASK_LATER, "it has not sent its membership yet")
 
 
-def _is_news(node: Node, verdict: Verdict) -> bool:
-    return node.membership_list is not None and (node.told is None or node.told.vote is not verdict.vote)
+def _knows(node: Node, verdict: Verdict) -> bool:
+    """Whether the node goes by this vote already; then it is the reason that may be new."""
+    if node.told is None or node.told.vote is not verdict.vote:
+        return False
+    node.told = verdict
+    return True
