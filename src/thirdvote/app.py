@@ -8,11 +8,9 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,16 +26,21 @@ from thirdvote.net.listener import Listener, connections_possible, open_port, ra
 from thirdvote.net.local_socket import open_local_socket, remove_local_socket
 from thirdvote.net.log import FORMATS, LEVELS, LineWriter, Log
 from thirdvote.net.qnetd_socket import QnetdSocket
+from thirdvote.net.syslog import SyslogWriter
 from thirdvote.net.systemd import notify, watchdog_interval_s
 from thirdvote.net.tls import CertificatePaths, server_context
 from thirdvote.net.views import TLS
 from thirdvote.net.voter import Voter
+from thirdvote.pki.child import Prepared, prepare_data, prepare_stock
 from thirdvote.qnetd_text import ServerStatus
 
 LIVE = frozenset({"log_level", "limits", "handover", "test_algorithm", "keep_active_partition", "max_clients"})
 """Settings that a running voter takes over; all others need a restart."""
 
 STANDARD_ERROR = 2
+
+DAEMON_NAME = "corosync-qnetd"
+"""In the system's log: only the stock name runs without standard error."""
 
 CONTROL_MODE = 0o600
 QNETD_MODE = 0o660
@@ -46,19 +49,7 @@ QNETD_MODE = 0o660
 Reload = Callable[[], Settings]
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """`made_here`: certificates that are missing are made at the start."""
-
-    certificates: CertificatePaths
-    made_here: bool = True
-
-    @classmethod
-    def under(cls, data: Path) -> Paths:
-        return cls(CertificatePaths(data / "server.crt", data / "server.key", data / "ca.crt"))
-
-
-def serve(settings: Settings, paths: Paths | None = None, reload: Reload | None = None) -> None:
+def serve(settings: Settings, reload: Reload | None = None) -> None:
     """Runs the voter until SIGTERM, SIGINT or a `shutdown` on one of its sockets. A start that cannot work raises UserError.
 
     `reload` gives the settings anew on SIGHUP; its UserError is logged, and the old ones stay.
@@ -67,7 +58,7 @@ def serve(settings: Settings, paths: Paths | None = None, reload: Reload | None 
     lock = DataLock(data)
     lock.take()
     try:
-        process = _Process(settings, paths or Paths.under(data), reload)
+        process = _Process(settings, reload)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(process.run())
     finally:
@@ -82,26 +73,26 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _make_certificates(data: Path) -> None:
-    """In a process of its own: the authority's key never comes into this one."""
-    command = [sys.executable, "-m", "thirdvote.pki", "ensure", str(data)]
-    made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if made.returncode:
-        said = made.stderr.strip().splitlines() or [f"it ended with status {made.returncode}"]
-        hints = [line.partition("hint: ")[2] for line in said if "hint: " in line]
-        raise UserError(said[0].removeprefix("thirdvote: ").removeprefix("error: "), hints[0] if hints else None)
+def _prepare_certificates(settings: Settings) -> Prepared:
+    """In a process of its own: the authority's key never comes into this one.
+
+    Under a stock name they are where the stock tools keep them, and are made with these.
+    """
+    if settings.certificates:
+        return prepare_stock(Path(settings.certificates), Path(settings.data), settings.certificate_nickname)
+    return prepare_data(Path(settings.data))
 
 
 class _Process:
     """Opens at once all that a start can fail on, then runs."""
 
-    def __init__(self, settings: Settings, paths: Paths, reload: Reload | None) -> None:
+    def __init__(self, settings: Settings, reload: Reload | None) -> None:
         self._settings = settings
-        self._paths = paths
         self._reload = reload
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._descriptors = raise_descriptor_limit()
+        self._warnings: tuple[str, ...] = ()
         self._context = self._tls_context()
         limits = settings.limits
         self._port = open_port(settings.listen_host, settings.listen_port, settings.listen_family, limits.listen_backlog)
@@ -110,22 +101,24 @@ class _Process:
         self._qnetd_path = Path(settings.qnetd_socket) if settings.qnetd_socket else None
         self._qnetd_socket: socket.socket | None = None
         if self._qnetd_path is not None:
-            self._qnetd_socket = open_local_socket(self._qnetd_path, QNETD_MODE, max(limits.ipc_clients, 1))
-        self._writer = LineWriter(STANDARD_ERROR)
+            self._qnetd_socket = _open_qnetd_socket(settings, self._qnetd_path)
+        self._writer = SyslogWriter(DAEMON_NAME) if settings.log_target == "syslog" else LineWriter(STANDARD_ERROR)
         self._log = Log(self._writer.write, FORMATS[_log_format(settings)], LEVELS[settings.log_level], limits)
 
     def _tls_context(self) -> ssl.SSLContext | None:
         if self._settings.tls is TlsSupport.UNSUPPORTED:
             return None
-        certificates = self._paths.certificates
-        wanted = (certificates.certificate, certificates.key, certificates.authority)
-        if self._paths.made_here and not all(path.exists() for path in wanted):
-            _make_certificates(Path(self._settings.data))
-        return server_context(certificates, self._settings.client_certificate)
+        prepared = _prepare_certificates(self._settings)
+        self._warnings = prepared.warnings
+        found = prepared.paths
+        paths = CertificatePaths(found.server_certificate, found.server_key, found.ca_certificate)
+        return server_context(paths, self._settings.client_certificate)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
         self._voter = Voter(loop, Arbiter(self._settings), self._settings, self._context, self._log, self._most())
         self._control = Control(self._voter, self._status, self._ended.set)
         self._qnetd = QnetdSocket(self._voter, self._server_status, self._ended.set)
@@ -134,7 +127,7 @@ class _Process:
             await self._qnetd.start(self._qnetd_socket)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended.set)
-        loop.add_signal_handler(signal.SIGHUP, self._take_new_settings)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         # Modules and settings stay as long as the process: no collection needs to look at them again.
         gc.collect()
         gc.freeze()
@@ -149,7 +142,7 @@ class _Process:
 
     async def _stop(self) -> None:
         notify("STOPPING=1")
-        self._log.info("stopping", "stopping: nodes are disconnected without a decision")
+        self._log.info("stopping", "nodes are disconnected without a decision")
         self._listener.close()
         await self._voter.stop()
         await self._control.stop()
@@ -157,7 +150,7 @@ class _Process:
         remove_local_socket(self._control_socket, self._control_path)
         if self._qnetd_socket is not None and self._qnetd_path is not None:
             remove_local_socket(self._qnetd_socket, self._qnetd_path)
-        self._log.info("stopped", "stopped")
+        self._log.info("stopped", "all connections are closed")
         self._writer.close()
 
     def _most(self) -> int:
@@ -174,6 +167,11 @@ class _Process:
         if self._voter.admission.most < settings.limits.connections and not settings.max_clients:
             text = f"at most {self._voter.admission.most} nodes can be connected: this process may open only {self._descriptors} files"
             self._log.info("limit", text)
+        self._warn_of_certificates()
+
+    def _warn_of_certificates(self) -> None:
+        for warning in self._warnings:
+            self._log.warning("certificate", warning)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
         interval = watchdog_interval_s()
@@ -181,15 +179,28 @@ class _Process:
 
     # ---- SIGHUP
 
-    def _take_new_settings(self) -> None:
+    def _hang_up(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._read_again())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _read_again(self) -> None:
+        """Files are read and certificates looked at beside the loop: nodes are served meanwhile."""
         try:
-            wanted = self._reload() if self._reload is not None else self._settings
-            if self._context is not None:
-                self._voter.context = server_context(self._paths.certificates, self._settings.client_certificate)
+            async with self._reloading:
+                wanted, context = await asyncio.to_thread(self._settings_and_context)
         except UserError as error:
             hint = f" (hint: {error.hint})" if error.hint else ""
             self._log.error("reload", f"nothing was changed: {error}{hint}")
             return
+        self._voter.context = context
+        self._take_over(wanted)
+        self._warn_of_certificates()
+
+    def _settings_and_context(self) -> tuple[Settings, ssl.SSLContext | None]:
+        return (self._reload() if self._reload is not None else self._settings), self._tls_context()
+
+    def _take_over(self, wanted: Settings) -> None:
         changed = [field.name for field in fields(Settings) if getattr(wanted, field.name) != getattr(self._settings, field.name)]
         self._settings = replace(self._settings, **{name: getattr(wanted, name) for name in changed if name in LIVE})
         self._log.level = LEVELS[self._settings.log_level]
@@ -241,6 +252,18 @@ class _Process:
         )
 
 
+def _open_qnetd_socket(settings: Settings, path: Path) -> socket.socket:
+    umask, group = settings.qnetd_socket_umask, settings.qnetd_socket_group
+    opened = open_local_socket(path, QNETD_MODE if umask is None else 0o777 & ~umask, settings.limits.ipc_backlog)
+    if group is not None:
+        try:
+            os.chown(path, -1, group)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UserError(f"can not give the socket {path} to the group {group} ({reason})", "choose a group of this user") from None
+    return opened
+
+
 async def _ping(interval_s: float) -> None:
     while True:
         notify("WATCHDOG=1")
@@ -248,7 +271,9 @@ async def _ping(interval_s: float) -> None:
 
 
 def _log_format(settings: Settings) -> str:
-    """Text becomes the journal's own form when standard error is connected to it."""
+    """Text becomes the journal's own form when standard error is connected to it, and for the system's log."""
+    if settings.log_target == "syslog":
+        return "journal"
     found = os.fstat(STANDARD_ERROR)
     to_journal = os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
     return "journal" if settings.log_format == "text" and to_journal else settings.log_format

@@ -1,7 +1,6 @@
 """What Debian's corosync-qnetd-tool prints: the stock server's words for what it serves, byte for byte.
 
-Two things differ: a cluster's name is escaped, so that it can not end a line or speak to a terminal, and there is no
-limit on the length of a list.
+One thing differs: a cluster's name is escaped, so that it can not end a line or speak to a terminal.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from thirdvote.arbiter.interface import Level, Note
@@ -26,6 +26,9 @@ LINES_PER_WRITE = 64
 
 FLUSH_S = 1.0
 """At the end, for a reader that is slow."""
+
+STRANGERS = 10
+"""Times the limit of one address is the limit of all addresses together, for what nodes that have not joined cause."""
 
 _JOURNAL_PRIORITY = {Level.DEBUG: 7, Level.INFO: 6, Level.WARNING: 4, Level.ERROR: 3}
 
@@ -146,16 +149,17 @@ class Log:
         self._form = form
         self.level = level
         self._limit = RateLimit(limits.log_burst, limits.log_per_second)
-        self.holds_back = False
+        self._strangers = RateLimit(limits.log_burst * STRANGERS, limits.log_per_second * STRANGERS)
 
     def set_limits(self, limits: Limits) -> None:
         self._limit.burst, self._limit.per_second = limits.log_burst, limits.log_per_second
+        self._strangers.burst, self._strangers.per_second = limits.log_burst * STRANGERS, limits.log_per_second * STRANGERS
 
     def allows(self, event: Event, now: float) -> bool:
         """False when too much of its kind came from its source lately: the node for one that has joined, else the address."""
-        if self._limit.allows(_source(event), now):
+        source = _source(event)
+        if self._limit.allows(source, now) and (event.node is not None or self._strangers.allows(replace(source, host=None), now)):
             return True
-        self.holds_back = True
         return False
 
     def write(self, event: Event) -> None:
@@ -163,8 +167,7 @@ class Log:
             self._write(self._form(event, datetime.now().astimezone()))
 
     def tell_suppressed(self, now: float) -> None:
-        self.holds_back = False
-        for source, count in self._limit.take_suppressed(now):
+        for source, count in (*self._limit.take_suppressed(now), *self._strangers.take_suppressed(now)):
             assert isinstance(source, _Source)
             self.write(
                 Event(

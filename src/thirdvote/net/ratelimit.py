@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
-KEYS_MAX = 4_096
+KEYS_MAX = 1_024
 """Sources remembered at a time, of about 300 bytes each; the one that was silent for longest is forgotten first."""
 
 

@@ -12,7 +12,8 @@ import ssl
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import assert_never
+from dataclasses import replace
+from typing import Any, assert_never
 
 from thirdvote.arbiter.arbiter import Arbiter
 from thirdvote.arbiter.interface import (
@@ -59,12 +60,16 @@ class Voter:
         self._last_number = 0
         self._inputs: deque[Input] = deque()
         self._working = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._suppressed_timer: asyncio.TimerHandle | None = None
+        self._refused: set[int] = set()
         self._arriving: set[asyncio.Task[object]] = set()
         self._listeners: dict[Listen, Level] = {}
         self._wanted = log.level
         self._emptied: asyncio.Event | None = None
+        loop.set_exception_handler(self._loop_fault)
 
     # ---- for the other parts of the process
 
@@ -92,6 +97,7 @@ class Voter:
         for timer in (self._timer, self._suppressed_timer):
             if timer is not None:
                 timer.cancel()
+        self._stopping = True
         self.feed(Stopping())
         if self._connections:
             self._emptied = asyncio.Event()
@@ -140,9 +146,13 @@ class Voter:
     def linger(self, connection: Connection) -> None:
         self._loop.call_later(LINGER_S, connection.abort, "what was queued for it did not leave")
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: Connection, refused: bool, event: Disconnected) -> None:
         if self._connections.pop(connection.number, None) is None:
             return
+        if refused:
+            self._refused.add(connection.number)
+        self.feed(event)
+        self._refused.discard(connection.number)
         self.admission.left(connection.group, connection.joined)
         if self._emptied is not None and not self._connections:
             self._emptied.set()
@@ -168,13 +178,15 @@ class Voter:
         except Exception as error:  # a fault of ours must cost one connection, not the others their votes
             self._report_fault(event, error)
 
+    def _loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self._tell(Event(Level.ERROR, "fault", _fault_text(error) if error is not None else str(context.get("message"))))
+
     def _report_fault(self, event: Input, error: Exception) -> None:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
         number = getattr(event, "connection", None)
         connection = self._connections.get(number) if number is not None else None
         address = connection.address if connection else None
-        text = f"a fault of the program, please report it: {type(error).__name__}: {error} at {frame.filename}:{frame.lineno}"
-        self._tell(Event(Level.ERROR, "fault", text, connection=number, address=address))
+        self._tell(Event(Level.ERROR, "fault", _fault_text(error), connection=number, address=address))
         if connection is not None and not isinstance(event, Disconnected):
             connection.abort("a fault of the program")
 
@@ -214,6 +226,7 @@ class Voter:
                 assert self.context is not None
                 connection.start_tls(self.context, early)
             case Close(_, reason):
+                self._refused.add(connection.number)
                 connection.close(reason)
             case _:
                 assert_never(effect)
@@ -221,8 +234,11 @@ class Voter:
     def _take_note(self, note: Note) -> None:
         if note.kind is NoteKind.JOINED and note.connection is not None:
             self._count_joined(note.connection)
-        if note.level >= self._wanted:
-            self._tell(Event.of(note))
+        event = Event.of(note)
+        if note.kind is NoteKind.LEFT and note.node is None and note.connection in self._refused and not self._stopping:
+            event = replace(event, level=Level.WARNING, event=str(NoteKind.REFUSED))
+        if event.level >= self._wanted:
+            self._tell(event)
 
     def _count_joined(self, number: int) -> None:
         connection = self._connections.get(number)
@@ -238,9 +254,10 @@ class Voter:
         if deadline is None:
             return
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._timer_at <= deadline:
                 return
             self._timer.cancel()
+        self._timer_at = deadline
         self._timer = self._loop.call_at(deadline, self._elapsed)
 
     def _elapsed(self) -> None:
@@ -257,9 +274,9 @@ class Voter:
         self._wanted = min([self.log.level, *self._listeners.values()])
 
     def _tell(self, event: Event) -> None:
+        if self._suppressed_timer is None:
+            self._suppressed_timer = self._loop.call_later(SUPPRESSED_EVERY_S, self._tell_suppressed)
         if not self.log.allows(event, self._loop.time()):
-            if self._suppressed_timer is None:
-                self._suppressed_timer = self._loop.call_later(SUPPRESSED_EVERY_S, self._tell_suppressed)
             return
         self.log.write(event)
         for listen, level in tuple(self._listeners.items()):
@@ -269,3 +286,9 @@ class Voter:
     def _tell_suppressed(self) -> None:
         self._suppressed_timer = None
         self.log.tell_suppressed(self._loop.time())
+
+
+def _fault_text(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"a fault of the program, please report it: {type(error).__name__}: {error}{where}"
