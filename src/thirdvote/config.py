@@ -336,7 +336,8 @@ class Given:
             return read(self.text)
         except ValueError as error:
             kind = UsageError if self.origin == FLAG else UserError
-            raise kind(f"{self.where} is {quoted(self.text)}, but must be {error}") from None
+            message = f"{self.where} is {quoted(self.text)}, but must be {error}"
+            raise kind(message, "`thirdvote serve --help` and docs/configuration.md say what each setting means") from None
 
 
 FLAG = "flag"

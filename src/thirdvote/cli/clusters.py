@@ -80,11 +80,16 @@ def _details(node: dict[str, Any]) -> list[tuple[str, str]]:
         ("membership", f"ring {node['ring_id']}, nodes {_nodes(node['membership_list'])}"),
         ("configured", f"nodes {_nodes(node['config_list'])}{_version(node)}"),
         ("heartbeat", f"{node['heartbeat_ms'] / 1000:g} s"),
-        ("last vote", f"{node['last_vote'] or 'none yet'}"),
+        ("last vote", _last_vote(node)),
     ]
     if node["heuristics"] != "undefined":
         details.append(("heuristics", node["heuristics"]))
     return details
+
+
+def _last_vote(node: dict[str, Any]) -> str:
+    last, counts = node["last_vote"], node["last_ack_or_nack"]
+    return last or "none yet" if counts in (None, last) else f"{last}, {counts} before"
 
 
 def _nodes(nodes: list[dict[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from thirdvote import __version__
 from thirdvote.cli import output
 from thirdvote.cli.options import Group
 from thirdvote.cli.voter import Start
+from thirdvote.config import quoted
 from thirdvote.errors import UsageError
 
 
@@ -104,6 +106,13 @@ class Commands(Group):
         entry = COMMANDS.get(cmd_name)
         return None if entry is None else entry.load()
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `thirdvote {close[0]}`?" if close else "`thirdvote --help` lists them"
+            raise UsageError(f"no such command {quoted(args[0])}", hint)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
             with formatter.section(group):
@@ -134,6 +143,7 @@ def main(arguments: list[str], start: Start) -> int:
 
 
 def _in_our_words(error: click.UsageError) -> UsageError:
-    text = error.format_message().rstrip(".").replace("\n", " ")
+    text, _, advice = error.format_message().rstrip(".").replace("\n", " ").partition(". ")
     where = error.ctx.command_path if error.ctx is not None else "thirdvote"
-    return UsageError(f"{text[:1].lower()}{text[1:]}", f"`{where} --help` shows what it takes")
+    hint = f"{advice[:1].lower()}{advice[1:]}" or f"`{where} --help` shows what it takes"
+    return UsageError(f"{text[:1].lower()}{text[1:]}", hint)

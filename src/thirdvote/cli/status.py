@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -30,7 +31,10 @@ def status(wants_json: bool, **parameters: Any) -> int:
         output.structured({**found, "problems": problems})
         return output.OK
     output.columns([((name, output.STRONG), text) for name, text in _lines(found)])
-    _show_problems(problems)
+    if clusters or problems:
+        _show_problems(problems)
+    else:
+        output.line("no cluster is connected yet")
     return output.OK
 
 
@@ -42,7 +46,10 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     connected = f"{counted(joined, 'node')} in {counted(found['clusters'], 'cluster')}"
     arriving = f", {counted(waiting, 'connection')} not in a cluster yet" if waiting else ""
     lines = [
-        ("running", f"thirdvote {found['version']} for {duration(found['uptime_s'])}, since {found['started_at']}, pid {found['pid']}"),
+        (
+            "running",
+            f"thirdvote {found['version']} for {duration(found['uptime_s'])}, since {_local(found['started_at'])}, pid {found['pid']}",
+        ),
         ("listening", f"{found['listen']}, {tls}"),
         ("connected", f"{connected}{arriving}, room for {found['connections_max']} in all"),
         ("handover", found["handover"]),
@@ -51,6 +58,10 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     if found["test_algorithm"]:
         lines.append(("algorithms", "test is served: in such a cluster every partition has the vote"))
     return lines
+
+
+def _local(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,94 @@
+"""A control socket whose answers stand still: a story's arbiter behind it, and a process that was always just started."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.scenarios.story import Stage
+from thirdvote.domain import printable
+from thirdvote.net.views import cluster_view
+
+STATUS: dict[str, Any] = {
+    "version": "0.0.0",
+    "pid": 4711,
+    "uptime_s": 11_530.2,
+    "started_at": "2026-11-24T19:20:01+00:00",
+    "listen": "[::]:5403",
+    "tls": "required",
+    "client_certificate": True,
+    "handover": "stock",
+    "test_algorithm": False,
+    "connections_before_init": 0,
+    "connections_max": 20_000,
+    "data": "/var/lib/thirdvote",
+    "control": "/var/lib/thirdvote/control.sock",
+    "qnetd_socket": "/var/lib/thirdvote/qnetd.sock",
+    "log_level": "info",
+    "limits": {},
+}
+
+EVENTS: tuple[dict[str, Any], ...] = (
+    {"time": "2026-11-24T22:30:01.000+00:00", "level": "info", "event": "joined", "cluster": "story", "node": 1, "text": "joined"},
+    {"time": "2026-11-24T22:30:02.500+00:00", "level": "warning", "event": "refused", "address": "192.0.2.7:4000", "text": "no"},
+    {"time": "2026-11-24T22:30:03.000+00:00", "level": "info", "event": "started", "text": "listens"},
+)
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    stage: Stage
+    status: dict[str, Any]
+    requests: list[dict[str, Any]]
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            request = json.loads(line)
+            self.server.requests.append(request)
+            if request["command"] == "subscribe":
+                self._say({"ok": True})
+                for event in EVENTS:
+                    self._say({"event": event})
+                return
+            self._say({"ok": True, **self._answer(request)})
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        arbiter = self.server.stage.world.arbiter
+        snapshot = arbiter.snapshot(self.server.stage.world.now)
+        if request["command"] == "status":
+            counts = {"connections": snapshot.connections, "clusters": len(snapshot.clusters)}
+            return {"status": STATUS | counts | self.server.status}
+        wanted = request.get("cluster")
+        views = [cluster_view(cluster) for cluster in snapshot.clusters if wanted in (None, printable(cluster.name))]
+        return {"snapshot": {"connections": snapshot.connections, "clusters": views}}
+
+
+@contextmanager
+def control_here(path: Path, story: Sequence[str] = (), status: dict[str, Any] | None = None) -> Iterator[list[dict[str, Any]]]:
+    """Answers on `path` as an arbitrator would after `story`; gives the requests that came."""
+    stage = Stage()
+    for line in story:
+        stage.play(line)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with _Server(str(path), _Handler) as server:
+        server.stage, server.status, server.requests = stage, status or {}, []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.requests
+        finally:
+            server.shutdown()
+            thread.join()
