@@ -33,13 +33,17 @@ def main() -> int:
     parser.add_argument("--only", choices=["thirdvote"], help="leave the stock server out")
     arguments = parser.parse_args()
     raise_file_limit()
+    plan = QUICK if arguments.quick else FULL
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="thirdvote-bench-") as folder:
         try:
-            stock, ours = run(bench(QUICK if arguments.quick else FULL, bool(arguments.only), Path(folder)))
+            stock, ours = run(bench(plan, bool(arguments.only), Path(folder)))
         except (BenchError, OSError) as error:
             say(f"error: {error}")
             return 1
+    if len(ours.tiers) < len(plan.tiers):
+        say("error: thirdvote did not take all clients in time")
+        return 1
     print(markdown(stock, ours))
     say(f"took {time.monotonic() - started:.0f} s")
     for text in missed(ours):

@@ -55,6 +55,8 @@ class Tier:
 
 @dataclass(slots=True)
 class Figures:
+    """`tiers` ends early for a server that did not take its clients in time."""
+
     name: str
     idle: Memory
     tiers: list[Tier] = field(default_factory=list)
@@ -66,6 +68,8 @@ class Figures:
     def memory_per_client(self) -> float:
         """Resident KiB that each client of the largest tier costs over the smallest tier."""
         first, last = self.tiers[0], self.tiers[-1]
+        if first is last:
+            return 0.0
         return (last.memory.resident - first.memory.resident) / (last.clients - first.clients)
 
 

@@ -39,7 +39,7 @@ def failover_growth(figures: Figures) -> float:
 
 
 def markdown(stock: Figures | None, ours: Figures) -> str:
-    theirs = values(stock) if stock else {}
+    theirs = values(stock) if stock and stock.tiers else {}
     lines = ["| | corosync-qnetd | thirdvote | thirdvote is |", "|---|---:|---:|---:|"]
     for what, (value, unit) in values(ours).items():
         other = theirs[what][0] if what in theirs else None

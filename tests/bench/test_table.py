@@ -37,6 +37,13 @@ def test_without_the_stock_server_there_is_no_ratio() -> None:
     assert "| idle, resident | – | 28.0 MiB | – |" in markdown(None, OURS)
 
 
+def test_a_stock_server_that_gave_up_early_is_compared_as_far_as_it_came() -> None:
+    early = Figures("corosync-qnetd", STOCK.idle, STOCK.tiers[:1])
+    lines = markdown(early, OURS).splitlines()
+    assert "| failover decision, median, 10 clients | 0.60 ms | 0.30 ms | 0.50 x |" in lines
+    assert "| failover decision, median, 4,000 clients | – | 0.30 ms | – |" in lines
+
+
 def test_budgets_that_are_kept_are_not_spoken_of() -> None:
     assert missed(OURS) == []
 
