@@ -164,15 +164,18 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def check_private(path: Path, others: int) -> None:
-    """UserError when the permission bits `others` are set on a key."""
+def check_private(path: Path, what: str) -> None:
+    """UserError when the key is missing, or group or others may do anything with it."""
+    others = 0o077
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        raise UserError(f"the {what}, {path}, is missing", "restore it from a backup") from None
     except OSError as error:
-        raise unusable(error, path, "key") from None
+        raise unusable(error, path, what) from None
     if mode & others:
         hint = f"run: chmod {mode & ~others:o} {path} (if that changes nothing, the file system keeps no permissions: use another one)"
-        raise UserError(f"the key {path} is open to other users (mode {mode:04o})", hint)
+        raise UserError(f"the {what}, {path}, is open to other users (mode {mode:04o})", hint)
 
 
 def unusable(error: OSError, path: Path, what: str) -> UserError:
@@ -195,17 +198,23 @@ def _remedy(error: OSError, path: Path) -> str:
 
 def _permission_remedy(path: Path) -> str:
     user = _user_name(os.geteuid())
-    for place in [*reversed(path.parents), path]:
-        try:
-            owner = place.stat().st_uid
-        except OSError:
-            continue
-        needed = os.R_OK | (os.X_OK if place.is_dir() else 0) | (os.W_OK if place in (path, path.parent) else 0)
+    place = _closed_to_us(path)
+    if place is None:
+        return f"it must be readable and writable for {user}: ls -ld {path.parent}"
+    owner = place.stat().st_uid
+    if owner == os.geteuid():
+        return f"run: chmod u+rwX {place}"
+    return f"{place} belongs to {_user_name(owner)}; as root run: chown -R {user} {place}"
+
+
+def _closed_to_us(path: Path) -> Path | None:
+    """The outermost place on the way that may not be entered or read, else the folder that may not be written."""
+    ways = [(folder, os.X_OK) for folder in reversed(path.parents)]
+    ends = [(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)] if os.access(path, os.F_OK) else []
+    for place, needed in [*ways, *ends, (path.parent, os.W_OK)]:
         if not os.access(place, needed):
-            if owner != os.geteuid():
-                return f"{place} belongs to {_user_name(owner)}; as root run: chown -R {user} {place}"
-            return f"run: chmod u+rwX {place}"
-    return f"it must be readable and writable for {user}: ls -ld {path.parent}"
+            return place
+    return None
 
 
 def _nearest(path: Path) -> Path:

@@ -41,7 +41,7 @@ def read_certificate(path: Path, what: str, remedy: str = _RESTORE) -> x509.Cert
     data = files.read(path, what)
     try:
         return x509.load_pem_x509_certificate(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UserError(f"the {what}, {path}, is damaged", remedy) from None
 
 

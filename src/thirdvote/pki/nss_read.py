@@ -142,7 +142,7 @@ def _issuer_and_number(item: _Object) -> tuple[bytes, bytes]:
 def _entry(item: _Object, trusted: frozenset[tuple[bytes, bytes]], path: Path) -> Entry:
     try:
         certificate = x509.load_der_x509_certificate(item.get(Attribute.VALUE, b""))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise _damaged(path, str(error)) from None
     nickname = _text(item.get(Attribute.LABEL, b""))
     return Entry(nickname, certificate, item.get(Attribute.ID, b""), _issuer_and_number(item) in trusted)

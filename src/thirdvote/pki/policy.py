@@ -21,7 +21,7 @@ REQUEST_BYTES_MAX = 16_384
 """A request with the largest key has under 3 KiB; the rest is for text before it."""
 
 COMMON_NAME_MAX = 64
-"""Characters: ub-common-name of RFC 5280."""
+"""Bytes of UTF-8: ub-common-name of RFC 5280, which counts characters, as the library reads it."""
 
 RSA_BITS_MIN = 2_048
 RSA_BITS_MAX = 8_192
@@ -43,9 +43,10 @@ Rule = Callable[[x509.CertificateSigningRequest, str], None]
 
 def check_name(cluster_name: str) -> None:
     """RequestRefused when no certificate may bear that name, whoever asks."""
-    if not 0 < len(cluster_name) <= COMMON_NAME_MAX:
+    length = len(cluster_name.encode("utf-8", "surrogatepass"))
+    if not 0 < length <= COMMON_NAME_MAX:
         raise RequestRefused(
-            f"a cluster name of {len(cluster_name)} characters does not fit into a certificate",
+            f"a cluster name of {length} bytes does not fit into a certificate",
             f"it needs 1 to {COMMON_NAME_MAX}: change totem.cluster_name in corosync.conf",
         )
     if not cluster_name.isprintable():
@@ -65,9 +66,11 @@ def parse(request: bytes) -> x509.CertificateSigningRequest:
         raise RequestRefused(f"a certificate request of {len(request)} bytes is too long", f"at most {REQUEST_BYTES_MAX} are read")
     hint = "make one on a node: corosync-qdevice-net-certutil -r -n CLUSTER"
     try:
-        return x509.load_der_x509_csr(_der(request))
-    except (ValueError, UnsupportedAlgorithm):
+        parsed = x509.load_der_x509_csr(_der(request))
+        list(parsed.subject)  # is decoded only now
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise RequestRefused("this is no certificate request, or a damaged one", hint) from None
+    return parsed
 
 
 def _der(request: bytes) -> bytes:

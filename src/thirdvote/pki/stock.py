@@ -100,7 +100,7 @@ def extract_server(folder: Path, runtime: Path | None, nickname: str = SERVER_NI
 def _up_to_date(places: list[Paths], contents: dict[str, bytes]) -> Paths | None:
     for place in places:
         if all(_has(getattr(place, name), content) for name, content in contents.items()):
-            files.check_private(place.server_key, 0o077)
+            files.check_private(place.server_key, "key of the server certificate")
             return place
     return None
 

@@ -22,8 +22,6 @@ _AUTHORITY_KEY = "key of the authority"
 _SERVER = "server certificate"
 _SERVER_KEY = "key of the server certificate"
 
-_OTHERS = 0o077
-
 EXPIRES_SOON = timedelta(days=90)
 """Time enough to enrol nodes anew between two maintenance windows."""
 
@@ -108,7 +106,7 @@ def _ensure_authority(store: _Store, now: datetime) -> bool:
         raise UserError(f"the {_AUTHORITY}, {certificate}, is missing, but {min(present - {store.ca_key})} is there", hint)
     issue.check_clock(now)
     if store.ca_key in present:
-        files.check_private(store.ca_key, _OTHERS)
+        files.check_private(store.ca_key, _AUTHORITY_KEY)
         key = material.read_key(store.ca_key, _AUTHORITY_KEY)
     else:
         key = issue.new_key()
@@ -129,7 +127,7 @@ def _check_authority(store: _Store, now: datetime, has_key: bool) -> None:
 
 def _read_authority(store: _Store) -> Authority:
     certificate = material.read_certificate(store.paths.ca_certificate, _AUTHORITY)
-    files.check_private(store.ca_key, _OTHERS)
+    files.check_private(store.ca_key, _AUTHORITY_KEY)
     key = material.read_key(store.ca_key, _AUTHORITY_KEY)
     if not material.matches(certificate, key):
         raise UserError(f"{store.ca_key} is not the key of {store.paths.ca_certificate}", "restore both from the same backup")
@@ -144,10 +142,10 @@ def _ensure_server(store: _Store, now: datetime) -> bool:
         return False
     if store.ca_key not in present:
         hint = f"restore {store.ca_key} from a backup; to begin anew and enrol every node again: rm -r {store.folder}"
-        raise UserError(f"there is no {_SERVER}, and no {_AUTHORITY_KEY} to make one with", hint)
+        raise UserError(f"{store.folder} has no {_SERVER}, and no {_AUTHORITY_KEY} to make one with", hint)
     authority = _read_authority(store)
     if where.server_key in present:
-        files.check_private(where.server_key, _OTHERS)
+        files.check_private(where.server_key, _SERVER_KEY)
         key = material.read_key(where.server_key, _SERVER_KEY)
     else:
         key = issue.new_key()
@@ -161,7 +159,7 @@ def _check_server(store: _Store, now: datetime, has_key: bool) -> None:
     again = f"let the next start make another one, which the nodes accept as well: rm {where.server_certificate} {where.server_key}"
     if not has_key:
         raise UserError(f"the {_SERVER_KEY}, {where.server_key}, is missing", f"restore it; or {again}")
-    files.check_private(where.server_key, _OTHERS)
+    files.check_private(where.server_key, _SERVER_KEY)
     certificate = material.read_certificate(where.server_certificate, _SERVER, f"restore it; or {again}")
     if not material.matches(certificate, material.read_key(where.server_key, _SERVER_KEY, f"restore it; or {again}")):
         raise UserError(f"{where.server_key} is not the key of {where.server_certificate}", f"restore both; or {again}")
@@ -172,7 +170,7 @@ def _check_server(store: _Store, now: datetime, has_key: bool) -> None:
 
 def _write_key(path: Path, key: issue.AuthorityKey, what: str) -> None:
     files.write(path, material.key_pem(key), files.KEY_MODE, what)
-    files.check_private(path, _OTHERS)  # some file systems have no permissions
+    files.check_private(path, what)  # some file systems have no permissions
 
 
 def _write_certificate(path: Path, certificate: x509.Certificate, what: str) -> None:
