@@ -217,7 +217,7 @@ class Arbiter:
         self._effects.append(Send(peer.connection, peer.session.accept(init).data))
         self._deadlines.schedule(peer.connection, peer.session.deadline())
         tls = "TLS" if peer.session.security is Security.SECURED else "no TLS"
-        self._note(Level.INFO, NoteKind.JOINED, f"joined with {algorithm.name.lower()}, heartbeat {init.heartbeat_ms} ms, {tls}", peer)
+        self._note(Level.INFO, NoteKind.JOINED, f"is connected with {algorithm.name.lower()}, heartbeat {init.heartbeat_ms} ms, {tls}", peer)
 
     def _admission(self, peer: Peer, init: Init) -> ReplyCode:
         assert init.node_id is not None
@@ -296,7 +296,7 @@ class Arbiter:
         if node is None or cluster is None:
             self._note(Level.DEBUG, NoteKind.LEFT, f"disconnected: {reason}", peer)
             return
-        self._note(Level.INFO, NoteKind.LEFT, f"left: {reason}", peer)
+        self._note(Level.INFO, NoteKind.LEFT, f"is gone: {reason}", peer)
         peer.node = peer.cluster = None
         del cluster.nodes[node.node_id]
         if cluster.nodes:
