@@ -217,7 +217,8 @@ class Arbiter:
         self._effects.append(Send(peer.connection, peer.session.accept(init).data))
         self._deadlines.schedule(peer.connection, peer.session.deadline())
         tls = "TLS" if peer.session.security is Security.SECURED else "no TLS"
-        self._note(Level.INFO, NoteKind.JOINED, f"is connected with {algorithm.name.lower()}, heartbeat {init.heartbeat_ms} ms, {tls}", peer)
+        text = f"is connected with {algorithm.name.lower()}, heartbeat {init.heartbeat_ms} ms, {tls}"
+        self._note(Level.INFO, NoteKind.JOINED, text, peer)
 
     def _admission(self, peer: Peer, init: Init) -> ReplyCode:
         assert init.node_id is not None
