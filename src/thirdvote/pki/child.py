@@ -38,7 +38,7 @@ def prepare_data(data: Path) -> Prepared:
 
 
 def prepare_stock(folder: Path, runtime: Path, nickname: str = SERVER_NICKNAME) -> Prepared:
-    """PEM files out of the NSS database in `folder`; in `runtime` when this user may not write next to it. UserError."""
+    """PEM files out of the NSS database in `folder`; below `runtime` when this user may not write next to it. UserError."""
     return _run("extract", str(folder), str(runtime), nickname)
 
 

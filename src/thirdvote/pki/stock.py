@@ -15,7 +15,7 @@ from thirdvote.errors import UserError
 from thirdvote.pki import files, issue, material, nss_objects, nss_read, nss_write, policy
 from thirdvote.pki.issue import Authority
 from thirdvote.pki.nss_read import PASSWORD_FILE, Database, Entry
-from thirdvote.pki.paths import AUTHORITY_NICKNAME, SERVER_NICKNAME, Paths, cluster_certificate, stock_directory
+from thirdvote.pki.paths import AUTHORITY_NICKNAME, FOLDER, SERVER_NICKNAME, Paths, cluster_certificate, stock_directory
 
 NOISE_FILE = "noise.txt"
 SERIAL_FILE = "serial.txt"
@@ -81,7 +81,7 @@ def sign(folder: Path, request: bytes, cluster_name: str, report: Report, now: d
 
 
 def extract_server(folder: Path, runtime: Path | None, nickname: str = SERVER_NICKNAME, now: datetime | None = None) -> Paths:
-    """PEM files of what the database has for a server: next to it, or in `runtime` where this user may not write there. UserError."""
+    """PEM files of what the database has for a server: next to it or, where this user may not write there, below `runtime`. UserError."""
     database = nss_read.read(folder)
     server, key = _server(database, nickname)
     authorities = [entry.certificate for entry in _authorities(database)]
@@ -93,7 +93,7 @@ def extract_server(folder: Path, runtime: Path | None, nickname: str = SERVER_NI
         "server_certificate": material.certificate_pem(server),
         "server_key": material.key_pem(key),
     }
-    places = [stock_directory(folder)] + ([stock_directory(runtime)] if runtime is not None else [])
+    places = [stock_directory(folder)] + ([stock_directory(runtime / FOLDER)] if runtime is not None else [])
     return _up_to_date(places, contents) or _extract(places, contents)
 
 
