@@ -1,4 +1,4 @@
-"""`python -m tests.transcripts`: plays all transcripts; `--rewrite` writes what the commands say now into them, to be looked at as a diff."""
+"""`python -m tests.transcripts`: plays all transcripts; `--rewrite` writes what commands say now into them, to be read as a diff."""
 
 from __future__ import annotations
 

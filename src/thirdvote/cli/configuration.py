@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from thirdvote.cli import output
 from thirdvote.cli.options import Command, as_json, given, settings_options
 from thirdvote.cli.settings import load
-from thirdvote.config import LIMIT_NAMES, OPTIONS, Limits, Resolved, cluster_key, show_on_off
+from thirdvote.config import LIMIT_NAMES, OPTIONS, Resolved, cluster_key, show_on_off
 from thirdvote.domain import printable
 
 
@@ -35,17 +34,16 @@ def config(wants_json: bool, wants_limits: bool, **parameters: Any) -> int:
 
 
 def as_values(resolved: Resolved) -> dict[str, Any]:
-    rows = [(option.name, option.value(resolved.settings), resolved.origins[option.name]) for option in OPTIONS]
-    clusters = {printable(name): {"handover": str(own.handover)} for name, own in resolved.settings.clusters.items()}
-    values: dict[str, Any] = {name: {"value": value, "from": origin} for name, value, origin in rows}
+    """By name; limits and clusters, which are values of their own, below these words."""
+    settings, origins = resolved.settings, resolved.origins
+    values: dict[str, Any] = {option.name: {"value": option.value(settings), "from": origins[option.name]} for option in OPTIONS}
     values["limits"] = {
-        item.name.replace("_", "-"): {
-            "value": getattr(resolved.settings.limits, item.name),
-            "from": resolved.origins[f"limits.{item.name.replace('_', '-')}"],
-        }
-        for item in fields(Limits)
+        name: {"value": getattr(settings.limits, field), "from": origins[f"limits.{name}"]} for name, field in LIMIT_NAMES.items()
     }
-    values["clusters"] = clusters
+    values["clusters"] = {
+        printable(name): {"handover": {"value": str(own.handover), "from": origins[cluster_key(name)]}}
+        for name, own in settings.clusters.items()
+    }
     return values
 
 

@@ -45,11 +45,9 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     joined = found["connections"] - waiting
     connected = f"{counted(joined, 'node')} in {counted(found['clusters'], 'cluster')}"
     arriving = f", {counted(waiting, 'connection')} not in a cluster yet" if waiting else ""
+    running = f"thirdvote {found['version']} for {duration(found['uptime_s'])}"
     lines = [
-        (
-            "running",
-            f"thirdvote {found['version']} for {duration(found['uptime_s'])}, since {_local(found['started_at'])}, pid {found['pid']}",
-        ),
+        ("running", f"{running}, since {_local(found['started_at'])}, pid {found['pid']}"),
         ("listening", f"{found['listen']}, {tls}"),
         ("connected", f"{connected}{arriving}, room for {found['connections_max']} in all"),
         ("handover", found["handover"]),

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.control_here import STATUS, control_here
+from thirdvote.cli.main import main
+from thirdvote.cli.status import SHOWN_MAX, problems_of
+
+SPLIT = (
+    "cluster ffsplit of nodes 1 2, tie-breaker lowest",
+    "nodes 1 2 start together in ring 1.a",
+    "node 1 reports ring 1.e with 1",
+    "node 2 reports ring 2.e with 2",
+)
+
+
+def status(path: Path, *arguments: str, story: tuple[str, ...] = (), **differences: Any) -> int:
+    with control_here(path, story, differences):
+        return main(["status", "--control", str(path), *arguments], lambda settings, reload: None)
+
+
+def test_problems_are_in_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(tmp_path / "c", "--json", story=SPLIT) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == ["story: node 2 has no vote: the other half has node 1, the tie-breaker"]
+    assert found["connections"] == 2
+
+
+def test_what_is_not_usual_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status(tmp_path / "c", tls="off", test_algorithm=True, connections=3, connections_before_init=1)
+    shown = capsys.readouterr().out
+    assert "[::]:5403, no TLS\n" in shown
+    assert "2 nodes in 0 clusters, 1 connection not in a cluster yet" in shown
+    assert "test is served" in shown
+
+
+def test_a_server_that_is_nearly_full_is_a_problem() -> None:
+    full = STATUS | {"connections": 18_000, "clusters": 0}
+    assert problems_of(full, []) == ["18000 of 20000 possible connections are in use"]
+    assert problems_of(full | {"connections": 17_999}, []) == []
+
+
+def test_a_long_list_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = " ".join(map(str, range(1, SHOWN_MAX + 4)))
+    status(tmp_path / "c", story=(f"cluster ffsplit of nodes {nodes}", "node 1 joins"))
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-1] == "  and 3 more; `thirdvote clusters` has them all"
+    assert len([line for line in shown if line.startswith("  -")]) == SHOWN_MAX

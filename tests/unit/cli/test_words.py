@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from thirdvote.cli.words import counted, duration, listed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.9, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3_600, "1 h"),
+        (3_601, "1 h"),
+        (11_530.2, "3 h 12 min"),
+        (86_400, "1 d"),
+        (90_000, "1 d 1 h"),
+        (10**9, "11574 d 1 h"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_counted() -> None:
+    assert [counted(1, "node"), counted(0, "node"), counted(2, "entry", "entries")] == ["1 node", "0 nodes", "2 entries"]
+
+
+def test_listed() -> None:
+    assert [listed([]), listed([1]), listed([1, 2]), listed([1, 2, 3])] == ["none", "1", "1 and 2", "1, 2 and 3"]

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from thirdvote.config import (
+    BY_NAME,
+    DATA_OF_ROOT,
+    LIMIT_NAMES,
+    LIMIT_RANGES,
+    OPTIONS,
+    ConfigFile,
+    Limits,
+    Resolved,
+    Settings,
+    default_data,
+    limit_environment_name,
+    quoted,
+    read_listen,
+    resolve,
+    show_listen,
+)
+from thirdvote.domain import ClusterName, Handover, TlsSupport
+from thirdvote.errors import UsageError, UserError
+
+
+def resolved(flags: dict[str, str] | None = None, environ: dict[str, str] | None = None, text: str | None = None) -> Resolved:
+    return resolve(flags or {}, environ or {}, None if text is None else ConfigFile("f.toml", text), "/data")
+
+
+def refused(flags: dict[str, str] | None = None, environ: dict[str, str] | None = None, text: str | None = None) -> UserError:
+    with pytest.raises(UserError) as caught:
+        resolved(flags, environ, text)
+    return caught.value
+
+
+def test_flag_then_environment_then_file_then_default() -> None:
+    found = resolved(
+        {"tls": "off"}, {"THIRDVOTE_TLS": "on", "THIRDVOTE_LOG_LEVEL": "debug"}, 'tls = "required"\nlog-level = "error"\nmax-clients = 7'
+    )
+    assert (found.settings.tls, found.origins["tls"]) == (TlsSupport.UNSUPPORTED, "flag")
+    assert (found.settings.log_level, found.origins["log-level"]) == ("debug", "environment THIRDVOTE_LOG_LEVEL")
+    assert (found.settings.max_clients, found.origins["max-clients"]) == (7, "file f.toml")
+    assert (found.settings.client_certificate, found.origins["client-cert"]) == (True, "default")
+
+
+def test_sockets_are_in_the_data_directory_unless_said() -> None:
+    found = resolved({"data": "/srv/tv/"}).settings
+    assert (found.control, found.qnetd_socket) == ("/srv/tv/control.sock", "/srv/tv/qnetd.sock")
+    assert resolved({"control": "/run/c"}).settings.control == "/run/c"
+    assert resolved().settings.data == "/data"
+
+
+def test_a_data_directory_too_long_for_sockets_is_refused() -> None:
+    error = refused({"data": "/" + "x" * 100})
+    assert "too long for a socket" in str(error)
+    assert "--control" in (error.hint or "")
+    assert resolved({"data": "/" + "x" * 100, "control": "/c", "qnetd-socket": "/q"}).settings.control == "/c"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("5403", None, 5403),
+        ("*:1", None, 1),
+        ("192.0.2.1:65535", "192.0.2.1", 65_535),
+        ("[2001:db8::1]:5403", "2001:db8::1", 5403),
+        ("arbiter.example:99", "arbiter.example", 99),
+    ],
+)
+def test_listen(text: str, host: str | None, port: int) -> None:
+    assert read_listen(text) == (host, port)
+    assert read_listen(show_listen((host, port))) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "65536", "x", ":5403", "192.0.2.1:", "::1:5403", "[192.0.2.1]:5403", "[::1]", "5403 ", "-1", "٣"]
+)
+def test_listen_that_is_not_one(text: str) -> None:
+    with pytest.raises(ValueError, match="ADDR"):
+        read_listen(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tls", "maybe"),
+        ("client-cert", "true"),
+        ("handover", "fast"),
+        ("handover", "sometimes"),
+        ("log-format", "xml"),
+        ("log-level", "loud"),
+        ("max-clients", "-1"),
+        ("max-clients", "1.5"),
+        ("data", ""),
+        ("control", "x" * 108),
+    ],
+)
+def test_a_value_that_does_not_fit_names_its_place(name: str, text: str) -> None:
+    flag = refused({name: text})
+    assert isinstance(flag, UsageError)
+    assert str(flag).startswith(f"--{name} is ")
+    variable = BY_NAME[name].environment_name
+    assert str(refused(environ={variable: text})).startswith(f"{variable} is ")
+    assert str(refused(text=f'\n{name} = "{text}"')).startswith(f"f.toml, line 2: {name} is ")
+
+
+def test_values_of_the_file_may_be_of_toml_types() -> None:
+    found = resolved(text="client-cert = false\nlisten = 5404\nmax-clients = 3").settings
+    assert (found.client_certificate, found.listen_port, found.max_clients) == (False, 5404, 3)
+
+
+def test_handover_says_what_this_version_has() -> None:
+    assert "this version" in str(refused({"handover": "safe"}))
+    assert resolved({"handover": "stock"}).settings.handover is Handover.STOCK
+
+
+def test_limits_from_file_and_environment() -> None:
+    found = resolved(
+        environ={"THIRDVOTE_LIMITS_CLUSTERS": "9", "THIRDVOTE_LIMITS_DEAD_PEER_ENABLED": "off"},
+        text="[limits]\nclusters = 5\nbefore-init-s = 2.5",
+    )
+    assert (found.settings.limits.clusters, found.settings.limits.before_init_s) == (9, 2.5)
+    assert not found.settings.limits.dead_peer_enabled
+    assert found.origins["limits.clusters"] == "environment THIRDVOTE_LIMITS_CLUSTERS"
+    assert found.origins["limits.before-init-s"] == "file f.toml"
+    assert found.settings.limits.connections == Limits().connections
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "", "1e3", "nan", "99999999999"])
+def test_a_limit_that_does_not_fit(text: str) -> None:
+    assert "a whole number from 1 to" in str(refused(environ={"THIRDVOTE_LIMITS_CLUSTERS": text}))
+
+
+@pytest.mark.parametrize("text", ["0", "inf", "nan", "-1", "x"])
+def test_a_fractional_limit_that_does_not_fit(text: str) -> None:
+    assert "a number from 0.001 to" in str(refused(environ={"THIRDVOTE_LIMITS_CONTROL_IDLE_S": text}))
+
+
+def test_every_limit_can_be_set_by_variable_to_its_default() -> None:
+    given = {}
+    for name, field_name in LIMIT_NAMES.items():
+        value = getattr(Limits(), field_name)
+        given[limit_environment_name(name)] = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    assert resolved(environ=given).settings.limits == Limits()
+    assert set(LIMIT_RANGES) <= {field.name for field in fields(Limits)}
+
+
+def test_heartbeat_range_is_a_range() -> None:
+    error = refused(text="[limits]\nheartbeat-ms-min = 5000\nheartbeat-ms-max = 4000")
+    assert "(5000) is above limits.heartbeat-ms-max (4000)" in str(error)
+
+
+def test_clusters_have_settings_of_their_own() -> None:
+    found = resolved(text='[clusters."my cluster"]\nhandover = "stock"\n[clusters."é"]\n')
+    assert set(found.settings.clusters) == {ClusterName(b"my cluster"), ClusterName("é".encode())}
+    assert found.settings.handover_of(ClusterName(b"my cluster")) is Handover.STOCK
+    assert found.settings.handover_of(ClusterName(b"another")) is Handover.STOCK
+    assert found.origins['clusters."my cluster".handover'] == "file f.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("tsl = 'on'", "f.toml, line 1: tsl is not a setting", "did you mean tls?"),
+        ("[limits]\n\nclusterz = 1", "f.toml, line 3: limits.clusterz is not a setting", "did you mean clusters?"),
+        ("[limit]\nclusters = 1", "f.toml, line 1: limit is not a setting", "did you mean limits?"),
+        ('[clusters."a b"]\nhand = 1', 'f.toml, line 2: clusters."a b".hand is not a setting', "did you mean handover?"),
+        ("clusters = 1", "f.toml: clusters must be a table", "write a line [clusters], and below it what belongs to it"),
+        ("clusters.x = 1", 'f.toml: clusters."x" must be a table', 'write a line [clusters."x"], and below it what belongs to it'),
+        ("tls = {}", "f.toml, line 1: tls must be one value: a text, a number, or true or false", 'for example: tls = "required"'),
+        ("qqqqqqqqqqqqqqq = 1", "f.toml, line 1: qqqqqqqqqqqqqqq is not a setting", None),
+    ],
+)
+def test_what_is_wrong_in_the_file(text: str, message: str, hint: str | None) -> None:
+    error = refused(text=text)
+    assert str(error) == message
+    assert error.hint == hint if hint else (error.hint or "").startswith("known: ")
+
+
+def test_a_file_that_is_not_toml() -> None:
+    assert "f.toml is not TOML: " in str(refused(text="tls on"))
+
+
+def test_unknown_variables_are_refused_with_the_nearest() -> None:
+    error = refused(environ={"THIRDVOTE_LISTN": "1"})
+    assert "'THIRDVOTE_LISTN'" in str(error)
+    assert error.hint == "did you mean THIRDVOTE_LISTEN?"
+
+
+def test_other_variables_are_no_business_of_ours() -> None:
+    assert (
+        resolved(environ={"PATH": "/bin", "THIRDVOTE_DEBUG": "1", "THIRDVOTE_CONFIG": "x", "_THIRDVOTE_COMPLETE": "x"}).settings
+        == resolved().settings
+    )
+
+
+def test_what_is_shown_reads_back_as_the_same() -> None:
+    settings = resolved({"tls": "on", "listen": "[::1]:7", "client-cert": "off", "log-format": "json"}).settings
+    again = resolved({option.name: option.value(settings) for option in OPTIONS}).settings
+    assert again == settings
+
+
+def test_every_option_has_a_field_and_help() -> None:
+    names = {field.name for field in fields(Settings)}
+    assert all(option.name == "listen" or option.field_name in names for option in OPTIONS)
+    assert all(option.help and not option.help.endswith(".") for option in OPTIONS)
+
+
+def test_default_data_directory() -> None:
+    assert default_data(None) == DATA_OF_ROOT
+    assert default_data("/home.d/ann/.local/share/") == "/home.d/ann/.local/share/thirdvote"
+
+
+def test_what_a_person_typed_is_quoted_on_one_line() -> None:
+    assert quoted("a\nb\x1b[1m") == "'a\\nb\\x1b[1m'"
