@@ -163,8 +163,15 @@ class ToolRequest:
     cluster: ClusterName = _ALL
 
 
+def unknown_command_text(word: bytes) -> str:
+    """Unlike in a cluster's name, a backslash in it is shown as it is."""
+    text = word.decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return f"Unknown command '{shown}'\n"
+
+
 def parse_request(line: bytes) -> ToolRequest:
-    """An unknown word after `list` ends the reading, and what came before it counts."""
+    """An unknown word behind the command ends the reading, and what came before it counts."""
     words = split_words(line)
     if not words:
         return ToolRequest("")
@@ -175,8 +182,8 @@ def parse_request(line: bytes) -> ToolRequest:
         match word.lower():
             case b"verbose":
                 verbose = True
-            case b"cluster" if command == "list":
+            case b"cluster":
                 cluster = ClusterName(next(rest, b""))
-            case _ if command == "list":
+            case _:
                 break
     return ToolRequest(command, words[0], verbose, cluster)

@@ -158,9 +158,9 @@ class Log:
     def allows(self, event: Event, now: float) -> bool:
         """False when too much of its kind came from its source lately: the node for one that has joined, else the address."""
         source = _source(event)
-        if self._limit.allows(source, now) and (event.node is not None or self._strangers.allows(replace(source, host=None), now)):
-            return True
-        return False
+        if not self._limit.allows(source, now):
+            return False
+        return event.node is not None or self._strangers.allows(replace(source, host=None), now)
 
     def write(self, event: Event) -> None:
         if event.level >= self.level:

@@ -6,9 +6,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from thirdvote.domain import ClusterName, printable
 from thirdvote.net.voter import Voter
-from thirdvote.qnetd_text import ServerStatus, ToolRequest, cluster_text, parse_request, status_text
+from thirdvote.qnetd_text import ServerStatus, ToolRequest, cluster_text, parse_request, status_text, unknown_command_text
 
 CLUSTERS_PER_SLICE = 16
 """Of a list, made between two looks at the nodes: about half a millisecond."""
@@ -65,7 +64,7 @@ class QnetdSocket:
                 writer.write(b"OK\n")
                 self._shutdown()
             case _:
-                writer.write(f"Error\nUnknown command '{printable(ClusterName(request.word))}'\n".encode())
+                writer.write(f"Error\n{unknown_command_text(request.word)}".encode())
         await writer.drain()
 
     async def _list(self, request: ToolRequest, writer: asyncio.StreamWriter) -> None:
