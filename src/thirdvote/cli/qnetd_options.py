@@ -78,7 +78,9 @@ def parse(arguments: Sequence[str]) -> CommandLine:
         for letter, value in options(KNOWN, arguments):
             line = _with(line, letter, value)
     except BadOption as problem:
-        raise Ended(USAGE, f"{PROGRAM}: {problem}\n") from None
+        raise Ended(USAGE, "".join(line.warnings) + f"{PROGRAM}: {problem}\n") from None
+    except Ended as ended:
+        raise Ended(ended.output, "".join(line.warnings) + ended.error) from None
     return line
 
 
