@@ -126,15 +126,14 @@ LINES: Sequence[Sequence[str]] = [
     *(
         ["-S", text, "-v"]
         for text in (
-            "", ",", "foo", "foo=1", " listen_backlog=5", "listen_backlog= 5", "listen_backlog", "listen_backlog=",
-            "LISTEN_backlog=0",
-            "listen_backlog=5abc", "listen_backlog=0x10", "listen_backlog=2147483647", "listen_backlog=2147483648", "listen_backlog=5,,foo=1",
-            "dpd_interval=3", "dpd_interval_coefficient=0.5", "dpd_interval_coefficient=1e1", "dpd_interval_coefficient=1001",
-            "dpd_interval_coefficient=1.5abc", "dpd_enabled=YES", "dpd_enabled=maybe", "nss_db_dir=", "cert_nickname=", "lock_file=",
-            "heartbeat_interval_min=0", "heartbeat_interval_min=4294967295", "heartbeat_interval_min=4294967296",
-            "max_client_send_buffers=1", "max_client_send_size=15", "max_client_send_size=4294967296", "ipc_max_receive_size=1023",
-           
-            "ipc_max_clients=-1", "ipc_max_clients=0", "keep_active_partition_tie_breaker=2", "local_socket_backlog=0", "listen_backlog=5=6",
+            "", ",", "foo", "foo=1", " listen_backlog=5", "listen_backlog= 5", "listen_backlog", "listen_backlog=", "LISTEN_backlog=0",
+            "listen_backlog=5abc", "listen_backlog=0x10", "listen_backlog=2147483647", "listen_backlog=2147483648",
+            "listen_backlog=5,,foo=1", "dpd_interval=3", "dpd_interval_coefficient=0.5", "dpd_interval_coefficient=1e1",
+            "dpd_interval_coefficient=1001", "dpd_interval_coefficient=1.5abc", "dpd_enabled=YES", "dpd_enabled=maybe", "nss_db_dir=",
+            "cert_nickname=", "lock_file=", "heartbeat_interval_min=0", "heartbeat_interval_min=4294967295",
+            "heartbeat_interval_min=4294967296", "max_client_send_buffers=1", "max_client_send_size=15",
+            "max_client_send_size=4294967296", "ipc_max_receive_size=1023", "ipc_max_clients=-1", "ipc_max_clients=0",
+            "keep_active_partition_tie_breaker=2", "local_socket_backlog=0", "listen_backlog=5=6",
         )
     ),
 ]  # fmt: skip
