@@ -115,7 +115,7 @@ def _sign(folder: Path, options: Options, program: str) -> int:
     from thirdvote.pki import files, stock
 
     request = Path(options.request)
-    if not options.request or not request.is_file():
+    if not options.request or not files.is_there(request):
         return _fail(f"Can't open certificate file {options.request}", NOT_GIVEN)
     if not options.cluster_name:
         return _fail("You have to specify cluster name", NOT_GIVEN)

@@ -95,7 +95,6 @@ def test_sign(run: Run, file: Path, folder: Path) -> None:
 def test_what_has_to_be_given(run: Run, file: Path, folder: Path) -> None:
     assert run("-s") == (2, "", "Can't open certificate file \n")
     assert run("-s", "-c", "/none", "-n", "lab") == (2, "", "Can't open certificate file /none\n")
-    assert run("-s", "-c", folder.parent, "-n", "lab") == (2, "", f"Can't open certificate file {folder.parent}\n")
     assert run("-s", "-c", file) == (2, "", "You have to specify cluster name\n")
     assert run("-s", "-c", file, "-n", "") == (2, "", "You have to specify cluster name\n")
     assert run("-s", "-c", file, "-n", "lab") == (1, "", f"Certificate database doesn't exists. Use {PROGRAM} -i to create it\n")
@@ -112,6 +111,13 @@ def test_failures_fail(run: Run, file: Path, folder: Path, name: str, why: str) 
     assert why in error
     assert "\nhint: " in error
     assert list(folder.parent.rglob("cluster-*")) == []
+
+
+def test_a_directory_is_no_request(run: Run, folder: Path) -> None:
+    run("-i")
+    status, _, error = run("-s", "-c", folder, "-n", "lab")
+    assert status == 1
+    assert "is a directory" in error
 
 
 def test_garbage_is_no_certificate(run: Run, file: Path, folder: Path) -> None:
