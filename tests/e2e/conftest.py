@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.e2e.lab.cluster import Cluster, running_cluster
+from tests.e2e.lab.arbitrator import StockNames
+from tests.e2e.lab.cluster import Cluster, StockCluster, running_cluster
 
 PROGRAMS = (
     *("corosync", "corosync-quorumtool", "corosync-cfgtool", "corosync-qdevice", "corosync-qdevice-tool"),
@@ -30,15 +31,15 @@ def real_nodes() -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_cluster(request: pytest.FixtureRequest, real_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for all tests of a module, as its SETTINGS and NODES say."""
+def shared_cluster(request: pytest.FixtureRequest, real_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockCluster]:
+    """One cluster for all tests of a module, as its SETTINGS and NODES say, at a server under the stock names."""
     folder = tmp_path_factory.mktemp(request.module.__name__.rpartition(".")[2])
-    with running_cluster(request.module.SETTINGS, request.module.NODES, folder) as cluster:
+    with running_cluster(request.module.SETTINGS, request.module.NODES, StockNames, folder) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def cluster(shared_cluster: Cluster) -> Cluster:
+def cluster(shared_cluster: StockCluster) -> StockCluster:
     """The module's cluster, whole, with all votes."""
     shared_cluster.restore()
     return shared_cluster

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.e2e.lab.cluster import Cluster
+from tests.e2e.lab.cluster import StockCluster
 from tests.e2e.lab.settings import Settings
 from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS
 
@@ -19,12 +19,12 @@ SECONDS_MAX = 30
 """Corosync with three nodes, then one and a half heartbeats of 8 s until a silent node counts as lost, or two until it gives up."""
 
 
-def test_all_five_votes(cluster: Cluster) -> None:
+def test_all_five_votes(cluster: StockCluster) -> None:
     assert [(state.total_votes, state.expected_votes) for state in cluster.watch.now.values()] == [(5, 5)] * NODES
     assert "Algorithm:\t\tLMS\n" in cluster.arbitrator.qnetd_tool("-l")
 
 
-def test_an_isolated_node_loses_and_two_go_on(cluster: Cluster) -> None:
+def test_an_isolated_node_loses_and_two_go_on(cluster: StockCluster) -> None:
     start = time.monotonic()
     cluster.switch.pull("n3")
     cluster.watch.wait(
@@ -38,7 +38,7 @@ def test_an_isolated_node_loses_and_two_go_on(cluster: Cluster) -> None:
     assert [cluster.watch.lost_quorum(node, start) for node in (1, 2)] == [[], []]
 
 
-def test_a_split_leaves_the_larger_side_with_quorum(cluster: Cluster) -> None:
+def test_a_split_leaves_the_larger_side_with_quorum(cluster: StockCluster) -> None:
     start = time.monotonic()
     cluster.switch.partition(["n1"], ["n2", "n3"])
     cluster.watch.wait(
@@ -51,7 +51,7 @@ def test_a_split_leaves_the_larger_side_with_quorum(cluster: Cluster) -> None:
     cluster.wait_all_votes()
 
 
-def test_the_last_man_stands(cluster: Cluster) -> None:
+def test_the_last_man_stands(cluster: StockCluster) -> None:
     start = time.monotonic()
     cluster.cut_power(cluster.node(3))
     cluster.watch.wait(

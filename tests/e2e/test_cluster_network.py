@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.e2e.lab.cluster import Cluster
+from tests.e2e.lab.cluster import StockCluster
 from tests.e2e.lab.settings import Settings
 from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS, State
 
@@ -28,7 +28,7 @@ def one_alone(now: Mapping[int, State]) -> bool:
     return [state.alone_quorate for state in now.values() if state.quorate] == [True]
 
 
-def test_a_split_leaves_exactly_one_side_with_quorum(cluster: Cluster) -> None:
+def test_a_split_leaves_exactly_one_side_with_quorum(cluster: StockCluster) -> None:
     start = time.monotonic()
     cluster.switch.partition(["n1"], ["n2"])
     cluster.watch.wait(one_alone, HAND_OVER_SECONDS_MAX, "one side has quorum")
@@ -43,7 +43,7 @@ def test_a_split_leaves_exactly_one_side_with_quorum(cluster: Cluster) -> None:
     assert cluster.watch.overlap(start) <= OVERLAP_RESOLUTION_SECONDS
 
 
-def test_the_winner_of_a_split_dies(cluster: Cluster) -> None:
+def test_the_winner_of_a_split_dies(cluster: StockCluster) -> None:
     cluster.switch.partition(["n1"], ["n2"])
     cluster.watch.wait(one_alone, HAND_OVER_SECONDS_MAX, "one side has quorum")
     assert cluster.watch.now[1].quorate
@@ -55,7 +55,7 @@ def test_the_winner_of_a_split_dies(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(("isolated", "other", "how"), [(1, 2, "cable pulled"), (2, 1, "packets dropped")])
-def test_an_isolated_node_ends_without_quorum(cluster: Cluster, isolated: int, other: int, how: str) -> None:
+def test_an_isolated_node_ends_without_quorum(cluster: StockCluster, isolated: int, other: int, how: str) -> None:
     start = time.monotonic()
     if how == "cable pulled":
         cluster.switch.pull(f"n{isolated}")
@@ -71,7 +71,7 @@ def test_an_isolated_node_ends_without_quorum(cluster: Cluster, isolated: int, o
 
 
 @pytest.mark.parametrize("silent", [1, 2])
-def test_a_node_without_its_arbitrator_stays_in_the_cluster(cluster: Cluster, silent: int) -> None:
+def test_a_node_without_its_arbitrator_stays_in_the_cluster(cluster: StockCluster, silent: int) -> None:
     """The nodes hear each other: nobody needs the third vote."""
     start = time.monotonic()
     cluster.switch.partition([f"n{silent}"], ["arbitrator"])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.e2e.lab.cluster import Cluster
+from tests.e2e.lab.cluster import StockCluster
 from tests.e2e.lab.settings import Settings
 
 pytestmark = pytest.mark.e2e
@@ -19,7 +19,7 @@ LONE_QUORUM_SECONDS_MAX = 20
 
 
 @pytest.mark.parametrize(("dead", "survivor"), [(1, 2), (2, 1)])
-def test_the_survivor_keeps_quorum(cluster: Cluster, dead: int, survivor: int) -> None:
+def test_the_survivor_keeps_quorum(cluster: StockCluster, dead: int, survivor: int) -> None:
     start = time.monotonic()
     cluster.cut_power(cluster.node(dead))
     cluster.watch.wait(lambda now: now[survivor].alone_quorate, LONE_QUORUM_SECONDS_MAX, f"node {survivor} goes on alone")
@@ -30,7 +30,7 @@ def test_the_survivor_keeps_quorum(cluster: Cluster, dead: int, survivor: int) -
     assert cluster.watch.lost_quorum(survivor, start) == []
 
 
-def test_one_after_the_other_dies_and_comes_back(cluster: Cluster) -> None:
+def test_one_after_the_other_dies_and_comes_back(cluster: StockCluster) -> None:
     """The last node is alone, then off; it comes back alone and does not wait for the other one."""
     cluster.cut_power(cluster.node(1))
     cluster.watch.wait(lambda now: now[2].alone_quorate, LONE_QUORUM_SECONDS_MAX, "node 2 goes on alone")

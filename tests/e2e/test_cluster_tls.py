@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.e2e.lab.cluster import Cluster
+from tests.e2e.lab.cluster import StockCluster
 from tests.e2e.lab.settings import Settings, TlsOfNode, TlsOfServer
 
 pytestmark = pytest.mark.e2e
@@ -29,14 +29,14 @@ GIVES_UP_SECONDS_MAX = 20
         ("req", "required", "Yes (client certificate verified)"),
     ],
 )
-def test_modes_that_fit(shared_cluster: Cluster, server: TlsOfServer, node: TlsOfNode, active: str) -> None:
+def test_modes_that_fit(shared_cluster: StockCluster, server: TlsOfServer, node: TlsOfNode, active: str) -> None:
     set_modes(shared_cluster, server, node)
     shared_cluster.restore()
     assert re.findall(r"TLS active:\t+(.*)", shared_cluster.arbitrator.qnetd_tool("-lv")) == [active, active]
 
 
 @pytest.mark.parametrize(("server", "node"), [("off", "required"), ("req", "off")])
-def test_modes_that_do_not_fit(shared_cluster: Cluster, server: TlsOfServer, node: TlsOfNode) -> None:
+def test_modes_that_do_not_fit(shared_cluster: StockCluster, server: TlsOfServer, node: TlsOfNode) -> None:
     """The stock device ends when the arbitrator has not the mode that it needs; the nodes keep the quorum that they have without it."""
     set_modes(shared_cluster, server, node)
     shared_cluster.arbitrator.start_server()
@@ -49,7 +49,7 @@ def test_modes_that_do_not_fit(shared_cluster: Cluster, server: TlsOfServer, nod
     assert 'Cluster "' not in shared_cluster.arbitrator.qnetd_tool("-l")
 
 
-def set_modes(cluster: Cluster, server: TlsOfServer, node: TlsOfNode) -> None:
+def set_modes(cluster: StockCluster, server: TlsOfServer, node: TlsOfNode) -> None:
     """With neither devices nor server running."""
     for cluster_node in cluster.nodes:
         if cluster_node.qdevice is not None:

@@ -1,4 +1,4 @@
-"""The machine with the server under test, which is reached by the names of the stock programs, whoever's they are."""
+"""The machine with the server under test: under the names of the stock programs, whoever's they are, or as `thirdvote serve`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from tests.e2e.lab.machine import Machine
@@ -14,39 +15,30 @@ from tests.e2e.lab.network import Switch
 from tests.e2e.lab.settings import TlsOfServer
 
 STOCK_NAMES = ("corosync-qnetd", "corosync-qnetd-tool", "corosync-qnetd-certutil")
-DATABASE = "qnetd/nssdb"
+STOCK_DATABASE = "qnetd/nssdb"
 LAST_NUMBER = 100
 START_SECONDS_MAX = 20
 
 SERVER = os.environ.get("THIRDVOTE_TEST_SERVER", "thirdvote")
-"""Whose programs are tested: "thirdvote" for ours, "stock" for Debian's."""
+"""Whose programs are tested under the stock names: "thirdvote" for ours, "stock" for Debian's."""
 
 
-class Arbitrator(Machine):
+class Arbitrator(Machine, ABC):
     def __init__(self, switch: Switch, folder: Path) -> None:
         super().__init__(switch, "arbitrator", LAST_NUMBER, folder)
         self.server: Program | None = None
-        self.tls: TlsOfServer = "on"
-        self.database = self.etc / DATABASE
-        self.path_first = folder / "bin"
-        self.path_first.mkdir(exist_ok=True)
-        if SERVER == "stock":
-            link_stock_programs(self.path_first)
-        else:
-            run([sys.executable, "-m", "thirdvote", "compat", str(self.path_first)])
 
+    @abstractmethod
+    def make_authority(self) -> Path:
+        """The certificate that the nodes have to trust."""
+
+    @abstractmethod
+    def sign(self, request: Path, cluster_name: str) -> Path:
+        """The cluster's certificate."""
+
+    @abstractmethod
     def start_server(self) -> None:
         """Returns when it answers."""
-        self.server = self.start("qnetd", "corosync-qnetd", "-f", "-d", "-s", self.tls)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while self.server.running and time.monotonic() < deadline:
-            try:
-                self.qnetd_tool("-s")
-            except CommandFailed:
-                time.sleep(POLL_SECONDS)
-            else:
-                return
-        raise CommandFailed(f"the server did not start:\n{self.server.log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
 
     def stop_server(self) -> int:
         server, self.server = self.server, None
@@ -56,14 +48,69 @@ class Arbitrator(Machine):
         super().power_off()
         self.server = None
 
+    def _start_and_wait(self, log: str, command: tuple[str, ...], question: tuple[str, ...]) -> None:
+        """Asks by the command `question` whether the server answers."""
+        self.server = self.start(log, *command)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while self.server.running and time.monotonic() < deadline:
+            try:
+                self.run(*question)
+            except CommandFailed:
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+        raise CommandFailed(f"the server did not start:\n{self.server.log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
+
+
+class StockNames(Arbitrator):
+    """What `pvecm` and the nodes' tools expect."""
+
+    def __init__(self, switch: Switch, folder: Path) -> None:
+        super().__init__(switch, folder)
+        self.tls: TlsOfServer = "on"
+        links = folder / "bin"
+        links.mkdir()
+        self.programs.append(str(links))
+        if SERVER == "stock":
+            _link_stock_programs(links)
+        else:
+            run([sys.executable, "-m", "thirdvote", "compat", str(links)])
+
+    def make_authority(self) -> Path:
+        self.run("corosync-qnetd-certutil", "-i")
+        return self.etc / STOCK_DATABASE / "qnetd-cacert.crt"
+
+    def sign(self, request: Path, cluster_name: str) -> Path:
+        self.run("corosync-qnetd-certutil", "-s", "-c", request, "-n", cluster_name)
+        return self.etc / STOCK_DATABASE / f"cluster-{cluster_name}.crt"
+
+    def start_server(self) -> None:
+        self._start_and_wait("qnetd", ("corosync-qnetd", "-f", "-d", "-s", self.tls), ("corosync-qnetd-tool", "-s"))
+
     def qnetd_tool(self, *options: str) -> str:
         return self.run("corosync-qnetd-tool", *options)
 
-    def certutil(self, *arguments: str | Path) -> str:
-        return self.run("corosync-qnetd-certutil", *arguments)
+
+class OwnNames(Arbitrator):
+    """The program under its own name, with the data where it is for root."""
+
+    def make_authority(self) -> Path:
+        self.start_server()
+        return self.folder / "lib" / "thirdvote" / "pki" / "ca.crt"
+
+    def sign(self, request: Path, cluster_name: str) -> Path:
+        certificate = self.folder / f"cluster-{cluster_name}.crt"
+        self.thirdvote("ca", "sign", request, "--name", cluster_name, "--out", certificate)
+        return certificate
+
+    def start_server(self) -> None:
+        self._start_and_wait("thirdvote", (sys.executable, "-m", "thirdvote", "serve"), (sys.executable, "-m", "thirdvote", "status"))
+
+    def thirdvote(self, *arguments: str | Path) -> str:
+        return self.run(sys.executable, "-m", "thirdvote", *arguments)
 
 
-def link_stock_programs(folder: Path) -> None:
+def _link_stock_programs(folder: Path) -> None:
     for name in STOCK_NAMES:
         program = shutil.which(name)
         assert program is not None, name

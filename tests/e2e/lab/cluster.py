@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from tests.e2e.lab.arbitrator import Arbitrator
+from tests.e2e.lab.arbitrator import Arbitrator, StockNames
+from tests.e2e.lab.machine import Machine
 from tests.e2e.lab.network import Switch
-from tests.e2e.lab.node import NODE_DATABASE, Node, corosync_conf
+from tests.e2e.lab.node import Node, corosync_conf
 from tests.e2e.lab.settings import Settings, TlsOfNode
 from tests.e2e.lab.watch import State, Watch
 
@@ -20,13 +22,17 @@ ALL_VOTES_SECONDS_MAX = 60
 
 LOG_TAIL_LINES = 60
 
+ArbitratorT = TypeVar("ArbitratorT", bound=Arbitrator)
 
-class Cluster:
-    def __init__(self, switch: Switch, settings: Settings, nodes: int, folder: Path) -> None:
+
+class Cluster(Generic[ArbitratorT]):
+    """Two or more nodes at one arbitrator."""
+
+    def __init__(self, switch: Switch, settings: Settings, nodes: int, arbitrator: ArbitratorT, folder: Path) -> None:
         self.settings = settings
         self.switch = switch
         self.watch = Watch()
-        self.arbitrator = Arbitrator(switch, folder / "arbitrator")
+        self.arbitrator = arbitrator
         self.nodes = [Node(switch, number, folder / f"n{number}") for number in range(1, nodes + 1)]
         self._authkey = os.urandom(256)
         self._version = 0
@@ -93,45 +99,53 @@ class Cluster:
             running[0].run("corosync-cfgtool", "-R")
 
     def enrol(self) -> None:
-        """The certificates, in the steps and with the programs of `pvecm qdevice setup`; copies stand for scp."""
+        """The certificates, in the steps of `pvecm qdevice setup`; copies stand for scp."""
         first, *others = self.nodes
         name = self.settings.cluster_name
-        self.arbitrator.certutil("-i")
+        authority = self.arbitrator.make_authority()
         for node in self.nodes:
-            node.certutil("-i", "-c", _copy(self.arbitrator.database / "qnetd-cacert.crt", node.folder))
+            node.certutil("-i", "-c", _copy(authority, node.folder))
         first.certutil("-r", "-n", name)
         request = _copy(first.database / "qdevice-net-node.crq", self.arbitrator.folder)
-        self.arbitrator.certutil("-s", "-c", request, "-n", name)
-        shutil.copy(self.arbitrator.database / f"cluster-{name}.crt", first.database)
-        first.certutil("-M", "-c", f"/etc/corosync/{NODE_DATABASE}/cluster-{name}.crt")
+        first.certutil("-M", "-c", _copy(self.arbitrator.sign(request, name), first.folder))
         for node in others:
             node.certutil("-m", "-c", _copy(first.database / "qdevice-net-node.p12", node.folder))
 
     def evidence(self) -> str:
         """What to look at after a failure: what the nodes reported, and the ends of all logs."""
         parts = ["\n".join(map(str, self.watch.changes()))]
-        for machine in (self.arbitrator, *self.nodes):
+        for machine in self._machines():
             for log in sorted(machine.logs.rglob("*.log")):
                 lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
                 parts.append(f"--- {machine.name}: {log.name}\n" + "\n".join(lines))
         return "\n".join(parts)
 
     def end(self) -> None:
-        for machine in (*self.nodes, self.arbitrator):
+        for machine in self._machines():
             machine.end()
         self.watch.end()
+
+    def _machines(self) -> Iterator[Machine]:
+        yield self.arbitrator
+        yield from self.nodes
 
     def _power_on(self, node: Node) -> None:
         node.power_on()
         self.watch.add(node.number, node)
 
 
+StockCluster = Cluster[StockNames]
+"""With the server under the stock names."""
+
+
 @contextmanager
-def running_cluster(settings: Settings, nodes: int, folder: Path) -> Iterator[Cluster]:
+def running_cluster(
+    settings: Settings, nodes: int, kind: Callable[[Switch, Path], ArbitratorT], folder: Path
+) -> Iterator[Cluster[ArbitratorT]]:
     """With all votes."""
     switch = Switch()
     try:
-        cluster = Cluster(switch, settings, nodes, folder)
+        cluster = Cluster(switch, settings, nodes, kind(switch, folder / "arbitrator"), folder)
         try:
             _start(cluster)
             yield cluster
@@ -141,7 +155,7 @@ def running_cluster(settings: Settings, nodes: int, folder: Path) -> Iterator[Cl
         switch.end()
 
 
-def _start(cluster: Cluster) -> None:
+def _start(cluster: Cluster[ArbitratorT]) -> None:
     try:
         cluster.start()
     except Exception as error:

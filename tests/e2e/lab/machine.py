@@ -17,6 +17,9 @@ VOLATILE_FOLDERS = ("/run", "/dev/shm")
 RUN_FOLDERS = "/run/corosync-qnetd /run/corosync-qdevice"
 
 
+SYSTEM_PROGRAMS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
 class Machine:
     """`number` is the last part of its address."""
 
@@ -24,7 +27,7 @@ class Machine:
         self.name = name
         self.address = f"10.91.0.{number}"
         self.folder = folder
-        self.path_first: Path | None = None
+        self.programs: list[str] = []  # folders before the system's
         self._mac = f"02:00:00:00:00:{number:02x}"
         self._switch = switch
         self._namespaces: Namespaces | None = None
@@ -35,6 +38,12 @@ class Machine:
     @property
     def on(self) -> bool:
         return self._namespaces is not None
+
+    @property
+    def pid(self) -> int:
+        """Its first process, as seen from outside."""
+        assert self._namespaces is not None, f"{self.name} has no power"
+        return self._namespaces.pid
 
     @property
     def etc(self) -> Path:
@@ -82,5 +91,6 @@ class Machine:
         return self._namespaces.command(*arguments)
 
     def environment(self) -> Mapping[str, str]:
-        first = [str(self.path_first)] if self.path_first else []
-        return {**os.environ, "LC_ALL": "C.UTF-8", "PATH": os.pathsep.join([*first, "/usr/sbin", "/usr/bin", "/sbin", "/bin"])}
+        """Without settings of whoever runs the tests."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("THIRDVOTE_")}
+        return {**kept, "LC_ALL": "C.UTF-8", "PATH": os.pathsep.join([*self.programs, *SYSTEM_PROGRAMS])}

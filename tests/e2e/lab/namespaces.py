@@ -33,7 +33,12 @@ class Program:
             self._entrance = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(environment), start_new_session=True
             )
-        self.pid = only_child(self._entrance)
+        self._pid = only_child(self._entrance)
+
+    @property
+    def pid(self) -> int:
+        assert self._pid is not None, f"it ended at once, see {self.log}"
+        return self._pid
 
     @property
     def running(self) -> bool:
@@ -70,7 +75,7 @@ class Namespaces:
         )
         try:
             self._await_ready()
-            self.pid = only_child(self._unshare)
+            self.pid = self._first_process()
         except BaseException:
             self._unshare.kill()
             self._unshare.communicate()
@@ -88,6 +93,11 @@ class Namespaces:
         if self._unshare.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         self._unshare.communicate(timeout=END_SECONDS_MAX)
+
+    def _first_process(self) -> int:
+        pid = only_child(self._unshare)
+        assert pid is not None, "the namespaces ended at once"
+        return pid
 
     def _await_ready(self) -> None:
         assert self._unshare.stdout is not None
@@ -109,12 +119,14 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
     return done.stdout
 
 
-def only_child(process: subprocess.Popen[bytes]) -> int:
-    """The pid of what unshare or nsenter runs, as seen from outside."""
+def only_child(process: subprocess.Popen[bytes]) -> int | None:
+    """The pid of what unshare or nsenter runs, as seen from outside; None when that has ended already."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline:
         if pids := children.read_text(encoding="ascii").split():
             return int(pids[0])
+        if process.poll() is not None:
+            return None
         time.sleep(POLL_SECONDS)
-    raise CommandFailed(f"{process.args!r} ended at once with status {process.poll()}")
+    raise CommandFailed(f"not started within {START_SECONDS_MAX} s: {process.args!r}")

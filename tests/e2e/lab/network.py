@@ -15,6 +15,11 @@ class Switch:
         self._namespaces = Namespaces("ip link add bridge type bridge\nip link set bridge up")
         self._cable_pulled: set[str] = set()
 
+    @property
+    def pid(self) -> int:
+        """The process that holds its namespace."""
+        return self._namespaces.pid
+
     def connect(self, port: str, machine: Namespaces, address: str, mac: str) -> None:
         """A cable from `port` to a new interface of the machine. A machine that comes back keeps its MAC address, so no neighbour
         holds an old one."""

@@ -220,6 +220,6 @@ class _Monitor:
         assert self._process.poll() is None, f"the monitor ended with status {self._process.returncode}"
 
     def close(self) -> None:
-        if self._process.poll() is None:
+        if self._pid is not None and self._process.poll() is None:
             os.kill(self._pid, signal.SIGKILL)
         self._process.communicate()
