@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -206,6 +207,26 @@ def test_every_option_has_a_field_and_help() -> None:
     names = {field.name for field in fields(Settings)}
     assert all(option.name == "listen" or option.field_name in names for option in OPTIONS)
     assert all(option.help and not option.help.endswith(".") for option in OPTIONS)
+
+
+def test_the_page_on_configuration_has_every_setting_and_limit() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert [name for name in (*BY_NAME, *LIMIT_NAMES) if f"`{name}`" not in page] == []
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in page.splitlines() if line.startswith("| `")]
+    shown = {name: text for names, texts in rows for name, text in zip(names.split(", "), _values(names, texts), strict=True)}
+    wrong = {
+        name: shown[f"`{name}`"]
+        for name, field_name in LIMIT_NAMES.items()
+        if shown[f"`{name}`"] != {"True": "on"}.get(text := str(getattr(Limits(), field_name)), text.removesuffix(".0"))
+    }
+    assert wrong == {}
+
+
+def _values(names: str, texts: str) -> list[str]:
+    """One value may stand for several names."""
+    several = texts.split(", ")
+    count = len(names.split(", "))
+    return several if len(several) == count else [texts] * count
 
 
 def test_default_data_directory() -> None:

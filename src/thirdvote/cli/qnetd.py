@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,8 @@ from thirdvote.domain import TlsSupport
 from thirdvote.errors import UserError
 
 STOCK_DEFAULTS = Settings(tls=TlsSupport.SUPPORTED, qnetd_socket=LOCAL_SOCKET_FILE, certificates=NSS_DATABASE)
+
+STANDARD_ERROR = 2
 
 STOCK_WORDS = {
     "--listen": "-l and -p",
@@ -62,7 +66,8 @@ def _run(line: CommandLine, start: Start) -> int:
     settings = settings_of(line)
     lock = LockFile(line.lock_file)
     if line.foreground:
-        return _serve(line, settings, lock, start)
+        target = "syslog" if goes_nowhere(STANDARD_ERROR) else settings.log_target
+        return _serve(line, replace(settings, log_target=target), lock, start)
     outcome = daemonise(lambda: _serve(line, replace(settings, log_target="syslog"), lock, start), explained)
     output.raw_error(outcome.failure)
     return output.OK if outcome.ready else output.FAILED
@@ -72,6 +77,12 @@ def _serve(line: CommandLine, settings: Settings, lock: LockFile, start: Start) 
     lock.take()
     start(settings, lambda: replace(settings_of(line), log_target=settings.log_target))
     return output.OK
+
+
+def goes_nowhere(descriptor: int) -> bool:
+    """As standard error does in the unit file of the distribution's package: the stock daemon logs to syslog always."""
+    found = os.fstat(descriptor)
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == Path(os.devnull).stat().st_rdev
 
 
 def _with_full_paths(line: CommandLine) -> CommandLine:

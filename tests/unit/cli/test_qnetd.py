@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.qnetd_here import free_port, qnetd_here
-from thirdvote.cli.qnetd import explained, main
+from thirdvote.cli.qnetd import explained, goes_nowhere, main
 from thirdvote.config import Settings
 from thirdvote.domain import TlsSupport
 from thirdvote.errors import UserError
@@ -53,6 +53,18 @@ def test_a_start_that_fails_says_why(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     assert main(["-f", "-S", f"lock_file={tmp_path}/lock"], start) == 1
     assert capsys.readouterr().err == "corosync-qnetd: port 5403 is in use\nhint: take another port with -l and -p\n"
+
+
+def test_where_nobody_reads_standard_error_the_log_goes_to_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thirdvote.cli.qnetd.goes_nowhere", lambda descriptor: descriptor == 2)
+    assert started(tmp_path).log_target == "syslog"
+    monkeypatch.setattr("thirdvote.cli.qnetd.goes_nowhere", lambda descriptor: False)
+    assert started(tmp_path).log_target == "stderr"
+
+
+def test_nowhere_is_the_null_device(tmp_path: Path) -> None:
+    with Path("/dev/null").open() as nowhere, Path("/dev/zero").open() as other, (tmp_path / "f").open("w") as file:
+        assert [goes_nowhere(opened.fileno()) for opened in (nowhere, other, file)] == [True, False, False]
 
 
 def test_an_error_without_hint_is_one_line() -> None:
