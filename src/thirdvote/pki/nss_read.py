@@ -76,7 +76,7 @@ def _missing(folder: Path) -> UserError:
 
 def _read_keys(folder: Path) -> dict[bytes, AuthorityKey]:
     path = folder / nss_objects.KEYS_FILE
-    secret = _secret(path, _password(folder / PASSWORD_FILE))
+    secret = _secret(path)
     private = [item for item in _objects(path, nss_objects.KEYS_TABLE) if _class(item) == ObjectClass.PRIVATE_KEY]
     try:
         return {item.get(Attribute.ID, b""): _key(item, secret) for item in private}
@@ -91,21 +91,29 @@ def _password(path: Path) -> bytes:
     return files.read(path, "password file").split(b"\n", 1)[0].rstrip(b"\r")
 
 
-def _secret(path: Path, password: bytes) -> nss_format.Secret:
+def _secret(path: Path) -> nss_format.Secret:
+    """The empty password first: the stock server has no other, and its user may not be allowed to read the password file."""
     rows = _query(path, "SELECT item1, item2 FROM metaData WHERE id = 'password'")
     if not rows or not all(isinstance(item, bytes) for item in rows[0]):
         raise _damaged(path, "it has never been set up")
     salt, check = rows[0]
     assert isinstance(salt, bytes)
     assert isinstance(check, bytes)
-    secret = nss_format.Secret(salt, password)
-    try:
-        if secret.decrypt(check) == nss_format.CHECK:
-            return secret
-    except nss_format.Damaged:
-        pass
+    secret = nss_format.Secret(salt)
+    if _opens(secret, check):
+        return secret
+    secret = nss_format.Secret(salt, _password(path.parent / PASSWORD_FILE))
+    if _opens(secret, check):
+        return secret
     hint = f"write it there, or take it off: certutil -W -d sql:{path.parent}"
     raise UserError(f"the password of {path} is not the one in {path.parent / PASSWORD_FILE}", hint)
+
+
+def _opens(secret: nss_format.Secret, check: bytes) -> bool:
+    try:
+        return secret.decrypt(check) == nss_format.CHECK
+    except nss_format.Damaged:
+        return False
 
 
 def _objects(path: Path, table: str) -> list[_Object]:

@@ -45,6 +45,12 @@ def test_a_fault_of_the_program_is_one_line(tmp_path: Path, monkeypatch: pytest.
         child.prepare_data(tmp_path / "data")
 
 
+def test_no_interpreter_for_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(UserError, match=f"{tmp_path}/python can not be run"):
+        child.prepare_data(tmp_path / "data")
+
+
 def test_no_module_of_the_callers_directory_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "json.py").write_text("raise RuntimeError('somebody else wrote this')\n")
     monkeypatch.chdir(tmp_path)

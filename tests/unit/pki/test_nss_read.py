@@ -88,6 +88,12 @@ def test_nothing_is_written(ours: Path) -> None:
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in ours.iterdir()} == before
 
 
+def test_an_empty_password_needs_no_password_file(ours: Path) -> None:
+    """Debian gives the server's user only the two databases."""
+    (ours / "pwdfile.txt").mkdir()  # can not be read, not even by root
+    assert len(nss_read.read(ours).keys) == 2
+
+
 def test_a_path_with_characters_that_mean_something_in_a_uri(tmp_path: Path) -> None:
     folder = tmp_path / "a b?mode=rw#c%41"
     folder.mkdir()
