@@ -77,8 +77,8 @@ def _details(node: dict[str, Any]) -> list[tuple[str, str]]:
     details = [
         ("address", f"{node['address']}, connected for {duration(node['connected_for_s'])}, last heard {node['last_heard_s']:.1f} s ago"),
         ("tls", f"on, {certificate}" if node["tls"] else "off"),
-        ("membership", f"ring {node['ring_id']}, nodes {_nodes(node['membership_list'])}"),
-        ("configured", f"nodes {_nodes(node['config_list'])}{_version(node)}"),
+        ("membership", f"ring {node['ring_id']}, {_nodes(node['membership_list'])}"),
+        ("configured", f"{_nodes(node['config_list'])}{_version(node)}"),
         ("heartbeat", f"{node['heartbeat_ms'] / 1000:g} s"),
         ("last vote", _last_vote(node)),
     ]
@@ -93,7 +93,8 @@ def _last_vote(node: dict[str, Any]) -> str:
 
 
 def _nodes(nodes: list[dict[str, Any]]) -> str:
-    return listed(f"{node['node']} ({node['data_center']})" if "data_center" in node else node["node"] for node in nodes)
+    ids = listed(f"{node['node']} ({node['data_center']})" if "data_center" in node else node["node"] for node in nodes)
+    return f"node {ids}" if len(nodes) == 1 else f"nodes {ids}"
 
 
 def _version(node: dict[str, Any]) -> str:

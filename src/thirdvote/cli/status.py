@@ -45,9 +45,9 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     joined = found["connections"] - waiting
     connected = f"{counted(joined, 'node')} in {counted(found['clusters'], 'cluster')}"
     arriving = f", {counted(waiting, 'connection')} not in a cluster yet" if waiting else ""
-    running = f"thirdvote {found['version']} for {duration(found['uptime_s'])}"
     lines = [
-        ("running", f"{running}, since {_local(found['started_at'])}, pid {found['pid']}"),
+        ("running", f"thirdvote {found['version']} for {duration(found['uptime_s'])}, since {_local(found['started_at'])}"),
+        ("process", str(found["pid"])),
         ("listening", f"{found['listen']}, {tls}"),
         ("connected", f"{connected}{arriving}, room for {found['connections_max']} in all"),
         ("handover", found["handover"]),
@@ -83,6 +83,7 @@ def _show_problems(problems: list[str]) -> None:
         return
     output.line()
     output.line((f"{counted(len(problems), 'problem')}:", f"{output.STRONG} {output.ODD}"))
-    output.columns([("-", problem) for problem in problems[:SHOWN_MAX]], indent=2)
+    for problem in problems[:SHOWN_MAX]:
+        output.line(f"  - {problem}")
     if len(problems) > SHOWN_MAX:
         output.line(f"  and {len(problems) - SHOWN_MAX} more; `thirdvote clusters` has them all")
