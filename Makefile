@@ -15,7 +15,7 @@ SECONDS ?= 600
 PYTEST_ARGS ?=
 export VENV PYTHON
 
-FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios
+FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios tests/transcripts
 
 .PHONY: run test check static fuzz lockstep bench lock clean setup-run setup-dev
 

@@ -107,7 +107,8 @@ class Arbiter:
         self._policy = _policy(settings)
 
     def snapshot(self, now: float) -> Snapshot:
-        return Snapshot(len(self._peers), tuple(cluster.snapshot(self._settings.handover, now) for cluster in self._clusters.values()))
+        handover_of = self._settings.handover_of
+        return Snapshot(len(self._peers), tuple(cluster.snapshot(handover_of(name), now) for name, cluster in self._clusters.items()))
 
     def cluster_names(self) -> tuple[ClusterName, ...]:
         """In the order of the clusters' creation."""
@@ -115,7 +116,7 @@ class Arbiter:
 
     def cluster_snapshot(self, name: ClusterName, now: float) -> ClusterSnapshot | None:
         cluster = self._clusters.get(name)
-        return None if cluster is None else cluster.snapshot(self._settings.handover, now)
+        return None if cluster is None else cluster.snapshot(self._settings.handover_of(name), now)
 
     def counts(self) -> tuple[int, int]:
         """Connections, and clusters."""
