@@ -155,7 +155,10 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise unusable(error, folder, what) from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise unusable(error, folder, what) from None
         with suppress(OSError):
             for leftover in folder.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -197,24 +200,23 @@ def _remedy(error: OSError, path: Path) -> str:
 
 
 def _permission_remedy(path: Path) -> str:
+    """Commands only for what is certainly ours: nobody is told to give away a system's folder."""
     user = _user_name(os.geteuid())
-    place = _closed_to_us(path)
-    if place is None:
-        return f"it must be readable and writable for {user}: ls -ld {path.parent}"
+    missing = [place for place in (path, *path.parents) if not os.path.lexists(place)]
+    closed = next((folder for folder in reversed(path.parents) if folder not in missing and not os.access(folder, os.X_OK)), None)
+    if closed is not None and closed != path.parent:
+        return f"{closed} is closed to {user}: choose another directory"
+    if closed is None and path.parent in missing:
+        return f"as root run: install -d -o {user} {missing[-1]}; or choose another directory"
+    return _remedy_for_ours(path, user)
+
+
+def _remedy_for_ours(path: Path, user: str) -> str:
+    place = path if os.access(path, os.F_OK) and not os.access(path, os.R_OK) else path.parent
     owner = place.stat().st_uid
     if owner == os.geteuid():
         return f"run: chmod u+rwX {place}"
     return f"{place} belongs to {_user_name(owner)}; as root run: chown -R {user} {place}"
-
-
-def _closed_to_us(path: Path) -> Path | None:
-    """The outermost place on the way that may not be entered or read, else the folder that may not be written."""
-    ways = [(folder, os.X_OK) for folder in reversed(path.parents)]
-    ends = [(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)] if os.access(path, os.F_OK) else []
-    for place, needed in [*ways, *ends, (path.parent, os.W_OK)]:
-        if not os.access(place, needed):
-            return place
-    return None
 
 
 def _nearest(path: Path) -> Path:

@@ -138,25 +138,68 @@ def open_path() -> Iterator[Path]:
         yield Path(name)
 
 
-def _as_nobody(folder: Path, queue: multiprocessing.Queue[tuple[str, str | None]]) -> None:
+def _as_nobody(path: Path, queue: multiprocessing.Queue[tuple[str, str | None]]) -> None:
+    os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
     try:
-        files.is_there(folder / "a")
+        files.make_folder(path.parent)
+        files.is_there(path)
+        files.read(path, "key")
     except UserError as error:
         queue.put((str(error), error.hint))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_the_wrong_owner_is_named_with_the_command_that_mends_it(open_path: Path) -> None:
+def _told_to_nobody(path: Path) -> tuple[str, str | None]:
+    """What a user without rights is told when he wants to use the file."""
+    context = multiprocessing.get_context("fork")
+    queue: multiprocessing.Queue[tuple[str, str | None]] = context.Queue()
+    other = context.Process(target=_as_nobody, args=(path, queue))
+    other.start()
+    told = queue.get(timeout=30)
+    other.join(30)
+    return told
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@needs_root
+def test_a_folder_of_somebody_else(open_path: Path) -> None:
     folder = open_path / "pki"
     folder.mkdir(mode=0o700)
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    other = context.Process(target=_as_nobody, args=(folder, queue))
-    other.start()
-    message, hint = queue.get(timeout=30)
-    other.join(30)
+    message, hint = _told_to_nobody(folder / "ca.key")
     assert "permission denied" in message
-    assert hint is not None
-    assert hint.startswith(f"{folder} belongs to root; as root run: chown -R nobody {folder}")
+    assert hint == f"{folder} belongs to root; as root run: chown -R nobody {folder}"
+
+
+@needs_root
+def test_a_data_directory_of_somebody_else(open_path: Path) -> None:
+    """A volume that belongs to root: the usual case."""
+    data = open_path / "data"
+    for mode in (0o755, 0o700):
+        data.mkdir(exist_ok=True)
+        data.chmod(mode)
+        message, hint = _told_to_nobody(data / "pki" / "ca.key")
+        assert f"{data}/pki, can not be used: permission denied" in message
+        assert hint == f"{data} belongs to root; as root run: chown -R nobody {data}"
+
+
+@needs_root
+def test_a_file_of_somebody_else(open_path: Path) -> None:
+    folder = open_path / "pki"
+    folder.mkdir(mode=0o755)
+    (folder / "ca.key").touch(mode=0o600)
+    message, hint = _told_to_nobody(folder / "ca.key")
+    assert message == f"the key, {folder}/ca.key, can not be used: permission denied"
+    assert hint == f"{folder}/ca.key belongs to root; as root run: chown -R nobody {folder}/ca.key"
+
+
+@needs_root
+def test_nobody_is_told_to_give_away_what_is_not_ours(open_path: Path) -> None:
+    _, hint = _told_to_nobody(open_path / "none" / "data" / "pki" / "ca.key")
+    assert hint == f"as root run: install -d -o nobody {open_path}/none; or choose another directory"
+    (open_path / "closed" / "data").mkdir(parents=True)
+    (open_path / "closed").chmod(0o700)
+    _, hint = _told_to_nobody(open_path / "closed" / "data" / "pki" / "ca.key")
+    assert hint == f"{open_path}/closed is closed to nobody: choose another directory"
