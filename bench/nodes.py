@@ -49,11 +49,15 @@ class BenchNode:
         session = NodeSession(self.identity, Standing(COMMON_RING, BOTH, BOTH, BOTH, quorate=True), loop.time())
         self.closed = loop.create_future()
         vote = self.expect_vote()
-        async with asyncio.timeout(CONNECT_TIMEOUT_MS / 1000):
-            _, self.connection = await loop.create_connection(
-                lambda: NodeConnection(session, self._heard, self.context), "127.0.0.1", self.port, local_addr=(self.source, 0)
-            )
-            await asyncio.wait((vote, self.closed), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_MS / 1000):
+                _, self.connection = await loop.create_connection(
+                    lambda: NodeConnection(session, self._heard, self.context), "127.0.0.1", self.port, local_addr=(self.source, 0)
+                )
+                await asyncio.wait((vote, self.closed), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            self.leave()  # or the next attempt would meet a node that has its id
+            raise
         if self.closed.done():
             vote.cancel()
             raise ConnectionError(self.closed.result())
