@@ -182,7 +182,7 @@ def parse_request(line: bytes) -> ToolRequest:
         match word.lower():
             case b"verbose":
                 verbose = True
-            case b"cluster":
+            case b"cluster" if command == "list":
                 cluster = ClusterName(next(rest, b""))
             case _:
                 break

@@ -146,6 +146,8 @@ class Connection(asyncio.BufferedProtocol):
                 pump.feed(data[start : start + SLICE_BYTES])
                 if pump.established or self._shake_hands(pump):
                     self._read(pump)
+                if self._end is not None:
+                    break
         except ssl.SSLError as error:
             self._write_out(pump)
             self.abort(describe(error), refused=True)
