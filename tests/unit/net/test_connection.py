@@ -302,3 +302,13 @@ def test_a_handshake_is_bounded_in_bytes(authority: Authority) -> None:
 
 def record(body: bytes) -> bytes:
     return b"\x16\x03\x01" + len(body).to_bytes(2, "big") + body
+
+
+def test_small_messages_leave_at_once_and_a_vanished_host_is_noticed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = server.accept()
+        with accepted:
+            prepare_socket(accepted)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
