@@ -41,6 +41,9 @@ from thirdvote.wire.messages import (
 INTRUDER_SLOT = 1000
 """A second connection that claims a node's id has the slot of that node plus this."""
 
+LARGE_ID = 2**31 - 1
+"""Node ids made from an IPv4 address are above this."""
+
 
 @dataclass(frozen=True)
 class Connect:
@@ -119,6 +122,8 @@ class _Maker:
         self.odd = self.odd_wanted and pick.random() < 0.25
         count = 2 if self.algorithm is Algorithm.TWO_NODE_LMS else pick.choice([1, 2, 2, 2, 3, 3, 4, 4, 5, 6])
         ids = sorted(pick.sample(range(1, 9), count))
+        if self.algorithm is Algorithm.LMS and pick.random() < 0.1:
+            ids = [LARGE_ID + node_id if position or pick.random() < 0.7 else node_id for position, node_id in enumerate(ids)]
         self.configured = ids if self.algorithm is Algorithm.TWO_NODE_LMS or pick.random() < 0.8 else sorted({*ids, pick.randint(1, 9)})
         mode = pick.choice(list(TieBreakerMode))
         self.tie_breaker = TieBreaker(mode, NodeId(pick.choice(ids) if mode is TieBreakerMode.NODE_ID else 0))
@@ -126,10 +131,11 @@ class _Maker:
         self.uses_heuristics = pick.random() < 0.4
         self.sequence = pick.randint(1, 20)
         self.partitions = [set(ids)]
+        self.slow = pick.random() < 0.2
         self.kap = pick.choice([True, True, False, None])
         if pick.random() < 0.5:
             self._start_together()
-        for _ in range(pick.randint(5, 25)):
+        for _ in range(pick.randint(5, 25) * (2 if self.slow else 1)):
             self._something_happens()
         self._report(len(self.actions))
         return Story(self.seed, self.algorithm, self.tie_breaker, tuple(self.actions))
@@ -153,7 +159,7 @@ class _Maker:
             (1, self._change_kap),
             (1, self._say_something_superfluous),
             (1, self._withhold),
-            (1, self._answer),
+            (12 if self.slow else 1, self._answer),
             (2 if self.odd else 0, self._say_something_odd),
         ]
         (event,) = self.random.choices([event for _, event in events], [weight for weight, _ in events])
@@ -193,6 +199,8 @@ class _Maker:
         """The stock client's burst, in which any part may come late."""
         slot, pick = node.node_id, self.random
         self.actions.append(Connect(slot))
+        if self.slow:
+            self.actions.append(Withhold(slot, True))
         node.number = pick.randint(0, 5)
         self.reports[slot].clear()
         if self.uses_heuristics:
@@ -297,7 +305,11 @@ class _Maker:
             replace(self._init(node), sequence_number=self._number(node)),
             SetOption(self._number(node), self.random.choice([HEARTBEAT_MS, 1, 1 << 31])),
         ]
-        self._queue(node, self.random.choice(messages))
+        message = self.random.choice(messages)
+        if self.random.random() < 0.5:
+            self.actions.append(Say(node.node_id, message))
+        else:
+            self._queue(node, message)
 
     def _withhold(self) -> None:
         node = self._someone(up=True)

@@ -22,6 +22,13 @@ MEMORY_STORIES = 150
 STOCK_STORIES = {Algorithm.FFSPLIT: 120, Algorithm.LMS: 25, Algorithm.TWO_NODE_LMS: 60}
 """lms waits for the stock server's timers."""
 
+SHOWS = {
+    Algorithm.FFSPLIT: {"S3": 147, "S5": 460, "S12": 204, "S14": 8, "S15": 147, "S21": 1, "L1": 5116},
+    Algorithm.LMS: {"S5": 464, "S16": 1, "S17": 157, "S18": 0},
+    Algorithm.TWO_NODE_LMS: {"S5": 21, "S21": 239},
+}
+"""A seed for each defect of the models: its story goes otherwise without that defect. They change with the generator."""
+
 needs_stock = pytest.mark.skipif(shutil.which(STOCK_PROGRAM) is None, reason=f"{STOCK_PROGRAM} is not installed")
 
 
@@ -53,6 +60,17 @@ def test_our_arbiter_beside_the_stock_server(algorithm: Algorithm, runner: Runne
     assert len(runner.reports) == STOCK_STORIES[algorithm]
     if algorithm is not Algorithm.FFSPLIT:
         assert "S19/S20/S22" in {defect for report in runner.reports for defect in report.defects}, runner.summary()
+
+
+@pytest.mark.stock
+@needs_stock
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_defect_shows_beside_the_stock_server(algorithm: Algorithm, runner: Runner) -> None:
+    seeds = SHOWS[algorithm]
+    assert seeds.keys() == set(SWITCHES[algorithm])
+    runner.run(make_story(seed, algorithm) for seed in seeds.values())
+    shown = [(defect, defect in report.defects) for defect, report in zip(seeds, runner.reports, strict=True)]
+    assert shown == [(defect, True) for defect in seeds]
 
 
 @pytest.mark.stock
