@@ -24,7 +24,6 @@ WITHOUT_UNIT_TEST: dict[str, str] = {
 
 WITHOUT_MODULE: dict[str, str] = {
     "arbiter/test_defects.py": "defects of the stock server that only a whole cluster shows",
-    "session/test_node_with_arbiter.py": "both sides of a session together",
     "session/test_node_with_arbiter.py": "both ends of the protocol as a pair",
 }
 """Unit tests that mirror no module, and why."""
