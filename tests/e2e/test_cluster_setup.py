@@ -80,9 +80,7 @@ def test_a_power_cut_of_the_arbitrator_takes_quorum_from_nobody(cluster: StockCl
 
 
 def test_a_device_that_ends_in_order_says_so(cluster: StockCluster) -> None:
-    qdevice = cluster.node(2).qdevice
-    assert qdevice is not None
-    assert qdevice.stop() == 0
+    assert cluster.node(2).stop_qdevice() == 0
     cluster.watch.wait(lambda now: not now[2].device and now[2].total_votes == 2, NOTICED_SECONDS_MAX, "node 2 has no device")
     assert re.search(r"^ +2 +1 +NR n2", cluster.node(1).quorumtool(), re.MULTILINE)
     assert cluster.watch.now[1].quorate

@@ -52,8 +52,7 @@ def test_modes_that_do_not_fit(shared_cluster: StockCluster, server: TlsOfServer
 def set_modes(cluster: StockCluster, server: TlsOfServer, node: TlsOfNode) -> None:
     """With neither devices nor server running."""
     for cluster_node in cluster.nodes:
-        if cluster_node.qdevice is not None:
-            cluster_node.qdevice.stop()
+        cluster_node.stop_qdevice()
     cluster.arbitrator.stop_server()
     cluster.arbitrator.tls = server
     cluster.configure(node)

@@ -30,6 +30,14 @@ class Node(Machine):
     def start_qdevice(self) -> None:
         self.qdevice = self.start("qdevice", "corosync-qdevice", "-f", "-d")
 
+    def stop_qdevice(self) -> int:
+        """The exit status. By its tool: a SIGTERM that comes while the stock device handles a message is noted and not acted on."""
+        qdevice, self.qdevice = self.qdevice, None
+        if qdevice is None or not qdevice.running:
+            return 0
+        self.run("corosync-qdevice-tool", "-H")
+        return qdevice.wait()
+
     def power_off(self) -> None:
         super().power_off()
         self.corosync = self.qdevice = None
