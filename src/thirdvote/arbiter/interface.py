@@ -35,7 +35,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """The TLS handshake ended well. `certificate_names` are the client's common name and DNS names, raw; empty without a certificate."""
+    """The TLS handshake ended well. `certificate_names`: the client's DNS names, else its common names; empty without a certificate."""
 
     connection: int
     certificate_names: tuple[bytes, ...]

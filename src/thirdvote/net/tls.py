@@ -129,11 +129,14 @@ class TlsPump:
         return self._outgoing.read()
 
     def certificate_names(self) -> tuple[bytes, ...]:
-        """Common names, then DNS names of the peer's certificate; empty without one that was checked, or when its names are no text."""
+        """DNS names of the peer's certificate, else its common names; empty without one that was checked, or when its names are no text.
+
+        As in NSS, and so for stock nodes and servers, DNS names replace the common name.
+        """
         try:
             certificate: Any = self._object.getpeercert() or {}
         except ValueError:
             return ()
         common = [value for relative in certificate.get("subject", ()) for key, value in relative if key == "commonName"]
         dns = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
-        return tuple(name.encode() for name in [*common, *dns])
+        return tuple(name.encode() for name in dns or common)

@@ -209,7 +209,8 @@ class ServerSession:
 
     @property
     def certificate_verified(self) -> bool:
-        return self.cluster_name in self._certificate_names
+        """One certificate, one cluster: one with several names is for none of them."""
+        return frozenset(self._certificate_names) == {self.cluster_name}
 
     @property
     def _reads_messages(self) -> bool:
@@ -379,7 +380,8 @@ class ServerSession:
             return self._refuse(ReplyCode.TLS_REQUIRED, number, "no TLS, which this server requires")
         if self.policy.client_certificate and self.security is Security.SECURED and not self.certificate_verified:
             names = ", ".join(ascii(name)[1:] for name in self._certificate_names) or "none"
-            return self._end(f"the client certificate is for {names}, the node says it is of another cluster")
+            claim = "may have only one name" if len(frozenset(self._certificate_names)) > 1 else "the node says it is of another cluster"
+            return self._end(f"the client certificate is for {names}, {claim}")
         return None
 
     # ---- outputs

@@ -84,23 +84,28 @@ def test_bytes_go_both_ways_and_a_goodbye_ends_them(authority: Authority) -> Non
     assert pump.outgoing()
 
 
-def test_all_common_names_and_dns_names_count(authority: Authority) -> None:
+@pytest.mark.parametrize(
+    ("dns", "names"),
+    [((), ("clusté".encode(), b"two")), (("three",), (b"three",)), (("three", "four"), (b"three", b"four"))],
+    ids=["common", "dns", "more dns"],
+)
+def test_dns_names_replace_common_names(authority: Authority, dns: tuple[str, ...], names: tuple[bytes, ...]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text) for text in ("clusté", "two")])
-    request = x509.CertificateSigningRequestBuilder().subject_name(names).sign(key, hashes.SHA256())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text) for text in ("clusté", "two")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     certificate = (
         x509.CertificateBuilder(subject_name=request.subject, issuer_name=authority.certificate.subject, public_key=key.public_key())
         .serial_number(7)
         .not_valid_before(authority.certificate.not_valid_before_utc)
         .not_valid_after(authority.certificate.not_valid_after_utc)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("three"), x509.RFC822Name("a@b")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, dns), x509.RFC822Name("a@b")]), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     path = authority.folder / "many.pem"
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + secret)
     pump, _ = connected(authority, path)
-    assert pump.certificate_names() == ("clusté".encode(), b"two", b"three")
+    assert pump.certificate_names() == names
 
 
 def test_where_no_certificate_is_wanted_none_is_asked_for(authority: Authority) -> None:

@@ -158,7 +158,7 @@ class TestOneCertificateOneCluster:
         session = self.secured(b"c")
         assert error_codes(replies(take(session, encode(INIT)))) == [ReplyCode.NO_ERROR]
 
-    @pytest.mark.parametrize("names", [(), (b"C",), (b"c.",), (b"*",), (b"c\0",), (b"other", b"another")], ids=repr)
+    @pytest.mark.parametrize("names", [(), (b"C",), (b"c.",), (b"*",), (b"c\0",), (b"other", b"another"), (b"c", b"other")], ids=repr)
     def test_any_other_certificate_closes_before_anything_is_done(self, names: tuple[bytes, ...]) -> None:
         session = self.secured(*names)
         (output,) = take(session, encode(INIT))
