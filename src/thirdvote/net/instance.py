@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -30,8 +31,12 @@ class DataLock:
             os.close(descriptor)
             hint = f"stop it first (kill {holder}), or use another directory with --data"
             raise UserError(f"another thirdvote serve is running on {self._data} (pid {holder})", hint) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            os.close(descriptor)
+            raise self._unusable(error) from None
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -41,6 +46,26 @@ class DataLock:
 
     def _unusable(self, error: OSError) -> UserError:
         reason = (error.strerror or str(error)).lower()
-        owner = f"{os.geteuid()}:{os.getegid()}"
-        hint = f"it must belong to the user that runs the arbitrator: chown -R {owner} {self._data}; or choose another with --data"
-        return UserError(f"can not use the data directory {self._data} ({reason})", hint)
+        return UserError(f"can not use the data directory {self._data} ({reason})", f"{self._remedy(error)}choose another with --data")
+
+    def _remedy(self, error: OSError) -> str:
+        """Ends with "or"; empty where nothing but another directory helps."""
+        match error.errno:
+            case errno.ENOSPC | errno.EDQUOT:
+                return f"make room on its file system: df {self._data}; or "
+            case errno.EACCES | errno.EPERM:
+                return self._permission_remedy()
+            case _:
+                return ""
+
+    def _permission_remedy(self) -> str:
+        """Says whose it is: nobody is told without that to give away a directory that others need."""
+        user, group = os.geteuid(), os.getegid()
+        try:
+            owner = self._data.lstat().st_uid
+        except OSError:
+            return f"as root run: install -d -o {user} -g {group} -m 700 {self._data}; or "
+        if owner == user:
+            return f"run: chmod u+rwx {self._data}; or "
+        ours = f"it belongs to user {owner}, this is user {user}; if it is the arbitrator's alone, as root run"
+        return f"{ours}: chown -R {user}:{group} {self._data}; or "
