@@ -54,6 +54,7 @@ def serve(settings: Settings, reload: Reload | None = None) -> None:
 
     `reload` gives the settings anew on SIGHUP; its UserError is logged, and the old ones stay.
     """
+    _fill_standard_streams()
     data = Path(settings.data)
     lock = DataLock(data)
     lock.take()
@@ -63,6 +64,13 @@ def serve(settings: Settings, reload: Reload | None = None) -> None:
             runner.run(process.run())
     finally:
         lock.release()
+
+
+def _fill_standard_streams() -> None:
+    """One that was closed before the start would become the next file or connection that is opened, and the log would go there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        pass
+    os.close(descriptor)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -41,6 +41,13 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
         assert "stopped: all connections are closed" in voter.log()
 
 
+def test_without_standard_error_the_log_goes_nowhere_else(tmp_path: Path) -> None:
+    with voter_process(tmp_path, "--tls", "off", prefix=("sh", "-c", 'exec "$@" 2>&-', "sh")) as voter:
+        assert Path(f"/proc/{voter.pid}/fd/2").readlink() == Path(os.devnull)
+        assert voter.stop() == 0
+        assert (voter.data / "lock").read_text(encoding="ascii") == f"{voter.pid}\n"
+
+
 def test_the_control_socket_can_end_it(tmp_path: Path) -> None:
     with voter_process(tmp_path, "--tls", "off") as voter:
         with ControlClient(voter.control_path) as client:
