@@ -119,6 +119,11 @@ def printable(name: ClusterName) -> str:
     return shown if len(shown) <= PRINTED_NAME else shown[:PRINTED_NAME] + "…"
 
 
+def quoted(name: ClusterName) -> str:
+    """The same as it can stand between double quotes: no name ends them early, and goes on as if it were the program's words."""
+    return printable(name).replace('"', '\\"')
+
+
 def _printable_character(character: str) -> str:
     if character.isprintable() and character != "\\":
         return character

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from thirdvote.arbiter.snapshot import ClusterSnapshot, NodeSnapshot
-from thirdvote.domain import Algorithm, ClusterName, Heuristics, NodeInfo, TieBreaker, TieBreakerMode, TlsSupport, Vote, printable
+from thirdvote.domain import Algorithm, ClusterName, Heuristics, NodeInfo, TieBreaker, TieBreakerMode, TlsSupport, Vote, quoted
 
 ALGORITHMS = {
     Algorithm.TEST: "Test",
@@ -69,11 +69,6 @@ def cluster_text(cluster: ClusterSnapshot, verbose: bool) -> str:
         lines.append(f"    Node ID {node.node_id}:")
         lines.extend(f"        {line}" for line in _node_lines(node, verbose))
     return _joined(lines)
-
-
-def quoted(name: ClusterName) -> str:
-    """The name as it can stand between quotes, on one line."""
-    return printable(name).replace('"', '\\"')
 
 
 def _node_lines(node: NodeSnapshot, verbose: bool) -> Iterator[str]:

@@ -17,8 +17,9 @@ from thirdvote.domain import (
     TieBreakerMode,
     TlsSupport,
     Vote,
+    quoted,
 )
-from thirdvote.qnetd_text import ServerStatus, cluster_text, parse_request, quoted, split_words, status_text, unknown_command_text
+from thirdvote.qnetd_text import ServerStatus, cluster_text, parse_request, split_words, status_text, unknown_command_text
 from thirdvote.wire.messages import NodeList
 
 STATUS = ServerStatus(None, 5403, TlsSupport.REQUIRED, True, 3, 1, 0, 32_768, 32_768)

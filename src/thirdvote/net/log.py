@@ -16,7 +16,7 @@ from datetime import datetime
 
 from thirdvote.arbiter.interface import Level, Note
 from thirdvote.config import Limits
-from thirdvote.domain import ClusterName, printable
+from thirdvote.domain import ClusterName, printable, quoted
 from thirdvote.net.ratelimit import RateLimit
 
 QUEUED_LINES_MAX = 2_000
@@ -129,7 +129,7 @@ def as_journal(event: Event, when: datetime) -> str:
 def _sentence(event: Event) -> str:
     subject = []
     if event.cluster is not None:
-        subject.append(f'cluster "{printable(event.cluster)}"')
+        subject.append(f'cluster "{quoted(event.cluster)}"')
     if event.node is not None:
         subject.append(f"node {event.node}")
     if event.address is not None:

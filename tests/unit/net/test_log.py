@@ -21,6 +21,11 @@ def test_a_line_of_text() -> None:
     assert FORMATS["text"](Event(Level.WARNING, "limit", "x"), WHEN) == "2026-11-24 22:30:01 warning limit: x"
 
 
+def test_a_name_can_not_end_its_quotes() -> None:
+    forged = Event(Level.INFO, "joined", "is connected", ClusterName(b'c" node 9 (192.0.2.9:1): is gone'))
+    assert FORMATS["text"](forged, WHEN).endswith('joined: cluster "c\\" node 9 (192.0.2.9:1): is gone": is connected')
+
+
 def test_a_line_of_json_has_the_fields_of_the_contract() -> None:
     assert json.loads(FORMATS["json"](JOINED, WHEN)) == {
         "time": "2026-11-24T22:30:01.250+00:00",
