@@ -217,6 +217,9 @@ def _find(arbiter: Arbiter, wanted: object) -> tuple[ClusterName, ...]:
     """The cluster whose name is `wanted`, as it is or as it is printed."""
     if not isinstance(wanted, str):
         raise Refusal("the cluster's name is not a string", 'for example {"command": "snapshot", "cluster": "mycluster"}')
-    exact = ClusterName(wanted.encode("utf-8", "surrogatepass"))
     names = arbiter.cluster_names()
+    try:
+        exact = ClusterName(wanted.encode("utf-8", "surrogateescape"))  # as a command line hands over what is no UTF-8
+    except UnicodeEncodeError:
+        return ()
     return (exact,) if exact in names else tuple(name for name in names if printable(name) == wanted)

@@ -52,7 +52,9 @@ def _run(*arguments: str) -> Prepared:
         raise UserError(f"the certificates were not ready after {TIMEOUT_S:.0f} s", "see if another process holds their folder") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UserError(f"the interpreter {sys.executable} can not be run ({reason})", "install it where this user may use it") from None
+        unreachable = isinstance(error, PermissionError | FileNotFoundError)
+        hint = "install it where this user may use it" if unreachable else "see what the system is short of: `ulimit -a`, `free`"
+        raise UserError(f"the interpreter {sys.executable} can not be run ({reason})", hint) from None
     if ended.returncode:
         raise _failure(ended.stderr, ended.returncode)
     answer = json.loads(ended.stdout)

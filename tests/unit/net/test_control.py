@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -96,7 +97,20 @@ def test_a_whole_snapshot_and_one_cluster(tmp_path: Path) -> None:
             for wanted in ("é\n", "é\\n"):
                 found = (await client.ask(command="snapshot", cluster=wanted))["snapshot"]["clusters"]
                 assert [cluster["name"] for cluster in found] == ["é\\n"]
-            assert (await client.ask(command="snapshot", cluster="nobody"))["snapshot"]["clusters"] == []
+            for unknown in ("nobody", "\ud800"):
+                assert (await client.ask(command="snapshot", cluster=unknown))["snapshot"]["clusters"] == []
+
+    asyncio.run(run())
+
+
+def test_a_name_that_is_no_text_is_found_as_a_command_line_hands_it_over(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            join(here.voter, b"\xff\xfe")
+            client = await here.client()
+            for wanted in (os.fsdecode(b"\xff\xfe"), "\\xff\\xfe"):
+                found = (await client.ask(command="snapshot", cluster=wanted))["snapshot"]["clusters"]
+                assert [cluster["name"] for cluster in found] == ["\\xff\\xfe"]
 
     asyncio.run(run())
 

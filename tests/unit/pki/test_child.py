@@ -45,6 +45,17 @@ def test_a_fault_of_the_program_is_one_line(tmp_path: Path, monkeypatch: pytest.
         child.prepare_data(tmp_path / "data")
 
 
+@pytest.mark.parametrize(("error", "hint"), [(PermissionError(13, "no"), "may use it"), (OSError(24, "Too many open files"), "short of")])
+def test_the_hint_is_about_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, hint: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("subprocess.run", fail)
+    with pytest.raises(UserError, match="can not be run") as caught:
+        child.prepare_data(tmp_path)
+    assert hint in (caught.value.hint or "")
+
+
 def test_no_interpreter_for_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(UserError, match=f"{tmp_path}/python can not be run"):
