@@ -20,8 +20,8 @@ FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios te
 .PHONY: run test check static fuzz lockstep bench lock clean setup-run setup-dev
 
 run: setup-run
-	@echo "in another terminal: THIRDVOTE_DATA=$(DATA) $(BIN)/thirdvote demo (or status, clusters, watch)"
-	@exec $(BIN)/thirdvote serve --data $(DATA) --listen $(PORT) $(ARGS)
+	@echo "in another terminal: THIRDVOTE_DATA='$(DATA)' $(BIN)/thirdvote demo (or status, clusters, watch)"
+	@exec $(BIN)/thirdvote serve --data '$(DATA)' --listen '$(PORT)' $(ARGS)
 
 test: setup-dev static
 	@scripts/test-programs
