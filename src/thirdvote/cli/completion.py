@@ -20,7 +20,8 @@ def completion(context: click.Context, shell: str) -> int:
     \b
     bash   thirdvote completion bash > /etc/bash_completion.d/thirdvote
     zsh    thirdvote completion zsh > "${fpath[1]}/_thirdvote"
-    fish   thirdvote completion fish > ~/.config/fish/completions/thirdvote.fish
+    fish   mkdir -p ~/.config/fish/completions
+           thirdvote completion fish > ~/.config/fish/completions/thirdvote.fish
     """
     found = get_completion_class(shell)
     assert found is not None, "click has all three"

@@ -83,7 +83,7 @@ class Entry:
 NAME_WIDTH = 10
 """The longest name, so that the groups are one table."""
 
-RUN, LOOK, CERTIFICATES, STOCK = "run it", "look at it", "let nodes in", "in place of corosync-qnetd"
+RUN, LOOK, CERTIFICATES, STOCK, SHELL = "run it", "look at it", "let nodes in", "in place of corosync-qnetd", "in your shell"
 
 COMMANDS = {
     "serve": Entry(RUN, "run the arbitrator", _serve),
@@ -94,7 +94,7 @@ COMMANDS = {
     "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
     "ca": Entry(CERTIFICATES, "show the authority, sign the request of a cluster", _ca),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
-    "completion": Entry(STOCK, "print the script with which a shell completes our commands", _completion),
+    "completion": Entry(SHELL, "print the script with which a shell completes our commands", _completion),
 }
 
 
@@ -143,7 +143,7 @@ def main(arguments: list[str], start: Start) -> int:
 
 
 def _in_our_words(error: click.UsageError) -> UsageError:
-    text, _, advice = error.format_message().rstrip(".").replace("\n", " ").partition(". ")
+    text, _, advice = " ".join(error.format_message().split()).rstrip(".").partition(". ")
     where = error.ctx.command_path if error.ctx is not None else "thirdvote"
     hint = f"{advice[:1].lower()}{advice[1:]}" or f"`{where} --help` shows what it takes"
     return UsageError(f"{text[:1].lower()}{text[1:]}", hint)

@@ -6,17 +6,29 @@ from datetime import datetime
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from thirdvote.cli import output
 from thirdvote.cli.options import CONTROL_OPTIONS, Command, control_client, settings_options
 
 _STYLES = {"error": output.BAD, "warning": output.ODD, "debug": output.QUIET}
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _complete_level(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(level) for level in _LEVELS if level.startswith(incomplete)]
 
 
 @click.command(cls=Command)
 @click.argument("name", required=False)
 @settings_options(*CONTROL_OPTIONS)
-@click.option("--level", metavar="LEVEL", default="info", help="debug, info, warning or error: the least that is shown (default info)")
+@click.option(
+    "--level",
+    metavar="|".join(_LEVELS),
+    default="info",
+    help="the least level that is shown (default info)",
+    shell_complete=_complete_level,
+)
 @click.option("--json", "wants_json", is_flag=True, help="for programs: JSON, one event a line")
 def watch(name: str | None, level: str, wants_json: bool, **parameters: Any) -> int:
     """show votes and nodes as they come and go, until Ctrl-C

@@ -57,10 +57,17 @@ def test_usage_errors_have_our_voice(arguments: list[str]) -> None:
     assert caught.value.hint
 
 
+def test_what_click_puts_on_lines_of_their_own_is_one_line() -> None:
+    with pytest.raises(UsageError) as caught:
+        main(["completion"], nothing)
+    assert (str(caught.value), caught.value.hint) == ("missing argument 'bash|zsh|fish'", "choose from: bash, zsh, fish")
+
+
 def test_a_shell_completes_commands_options_and_values() -> None:
     assert {item.value for item in _completions([], "cl")} == {"clusters"}
     assert "--tls" in {item.value for item in _completions(["serve"], "--")}
     assert {item.value for item in _completions(["serve", "--tls"], "o")} == {"on", "off"}
+    assert {item.value for item in _completions(["watch", "--level"], "")} == {"debug", "info", "warning", "error"}
 
 
 def _completions(arguments: list[str], incomplete: str) -> list[click.shell_completion.CompletionItem]:
