@@ -91,7 +91,7 @@ class ControlClient:
             raise UserError(f"no permission to use the control socket {self._path}", hint) from None
         except (FileNotFoundError, ConnectionRefusedError):
             connecting.close()
-            hint = "start it with `thirdvote serve`, or name its socket with --control"
+            hint = "start it with `thirdvote serve`, or name its directory: --data DIR (of make run: --data data)"
             raise UserError(f"no arbitrator is running here: nothing answers on {self._path}", hint) from None
         except OSError as error:
             connecting.close()
