@@ -49,14 +49,14 @@ class Limits:
     dead_peer_enabled: bool = True
     before_init_s: float = 10.0
     """From the connection to a successful INIT, TLS handshake included. A stock node gives up after 8 s by default."""
-    connections: int = 20_000
+    connections: int = 16_000
     """In all. One node costs under 24 KiB; the hard limit of open files is the other bound."""
-    connections_before_init: int = 2_000
+    connections_before_init: int = 5_000
     """Connections that have not joined a cluster, in all: what a restart with thousands of nodes brings at once."""
-    connections_per_address: int = 4_096
-    """From one address, whatever it says it is. Sites behind one NAT share an address, so this is generous."""
-    before_init_per_address: int = 256
-    """From one address, not yet in a cluster: one hostile host can not use up `connections_before_init`."""
+    connections_per_address: int = 12_000
+    """From one address, which all sites behind one NAT share; so that no single one can take all of `connections`."""
+    before_init_per_address: int = 4_096
+    """From one address, not yet in a cluster: all nodes of a large site at once, yet not all of `connections_before_init`."""
     nodes_per_cluster: int = 128
     """Corosync itself is built for at most 64 nodes or so; twice that is room for odd ones."""
     clusters: int = 10_000

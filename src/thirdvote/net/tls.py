@@ -51,7 +51,7 @@ def server_context(paths: CertificatePaths, client_certificate: bool) -> ssl.SSL
     return context
 
 
-_RESTORE = "restore it from a backup; with the authority's key at hand, `thirdvote ca renew` makes a new server certificate"
+_RESTORE = "restore it from a backup; where the authority's key is at hand, remove server.crt and server.key: the next start makes new ones"
 
 
 def _readable(path: Path, what: str) -> None:
