@@ -207,6 +207,7 @@ class Arbiter:
             self._effects.append(Send(peer.connection, peer.session.refuse(init, code).data))
             return
         name = peer.session.cluster_name
+        assert name is not None
         algorithm = Algorithm(init.algorithm)
         cluster = self._clusters.get(name)
         if cluster is None:
@@ -225,6 +226,7 @@ class Arbiter:
         assert init.node_id is not None
         assert init.tie_breaker is not None
         assert init.algorithm is not None
+        assert peer.session.cluster_name is not None
         limits = self._settings.limits
         cluster = self._clusters.get(peer.session.cluster_name)
         if cluster is None:
@@ -335,9 +337,8 @@ class Arbiter:
         if peer is None:
             self._effects.append(Note(level, kind, text))
             return
-        name = peer.session.cluster_name if peer.session.stage is not Stage.ANONYMOUS else None
         node_id = peer.node.node_id if peer.node else None
-        self._effects.append(Note(level, kind, text, name or None, node_id, peer.connection, peer.address))
+        self._effects.append(Note(level, kind, text, peer.session.cluster_name, node_id, peer.connection, peer.address))
 
 
 _VOTE_TEXT = {

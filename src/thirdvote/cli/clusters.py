@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from thirdvote.cli import output
 from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, control_client, settings_options
-from thirdvote.cli.words import duration, listed
+from thirdvote.cli.words import duration, listed, named
 from thirdvote.errors import UserError
 
 
@@ -52,7 +52,7 @@ def clusters(name: str | None, wants_json: bool, **parameters: Any) -> int:
 def _show(cluster: dict[str, Any], with_details: bool) -> None:
     active = ", keep active partition" if cluster["keep_active_partition"] else ""
     what = f"{cluster['algorithm']}, tie-breaker {_tie_breaker(cluster)}{active}, handover {cluster['handover']}"
-    output.line((cluster["name"], output.STRONG), f": {what}")
+    output.line((named(cluster["name"]), output.STRONG), f": {what}")
     output.line(f"  {cluster['summary']}")
     for node in cluster["nodes"]:
         _show_node(node)

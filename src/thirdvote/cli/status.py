@@ -9,7 +9,7 @@ import click
 
 from thirdvote.cli import output
 from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, control_client, settings_options
-from thirdvote.cli.words import counted, duration
+from thirdvote.cli.words import counted, duration, named
 
 NEARLY_FULL = 0.9
 """Share of the connections that are possible, from which a person should know."""
@@ -71,7 +71,7 @@ def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[s
 
 
 def _problems_of_cluster(cluster: dict[str, Any]) -> list[str]:
-    name = cluster["name"]
+    name = named(cluster["name"])
     missing = [f"{name}: node {node} is not connected" for node in cluster["missing"]]
     without = [f"{name}: node {node['node']} has no vote: {node['because']}" for node in cluster["nodes"] if not node["has_vote"]]
     return missing + without

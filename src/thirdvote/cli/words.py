@@ -20,6 +20,11 @@ def duration(seconds: float) -> str:
     return " ".join(part for part in parts if part) or "0 s"
 
 
+def named(name: str) -> str:
+    """A cluster's name where it stands alone: an empty one is seen, too."""
+    return name or '""'
+
+
 def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 

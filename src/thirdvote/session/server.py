@@ -200,7 +200,7 @@ class ServerSession:
         self.policy = policy
         self.stage = Stage.ANONYMOUS
         self.security = Security.PLAIN
-        self.cluster_name = ClusterName(b"")
+        self.cluster_name: ClusterName | None = None
         self.heartbeat_ms = policy.limits.heartbeat_ms_max
         self.last_heard = now
         self._connected_at = now

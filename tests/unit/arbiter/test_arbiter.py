@@ -297,6 +297,13 @@ class TestViews:
         assert notes
         assert all(note.cluster == b"c" and note.node is not None for note in notes)
 
+    def test_a_cluster_with_an_empty_name_is_one_like_others(self) -> None:
+        world = World()
+        world.connect(b"").send(Preinit(1))
+        assert world.notes[-1].cluster is None
+        world.join(1, cluster=b"")
+        assert world.notes[-1].cluster == b""
+
     def test_new_settings_are_for_what_happens_next(self) -> None:
         world = World()
         world.arbiter.reconfigure(settings_with(before_init_s=1.0))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from thirdvote.cli.words import counted, duration, listed
+from thirdvote.cli.words import counted, duration, listed, named
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,8 @@ def test_counted() -> None:
 
 def test_listed() -> None:
     assert [listed([]), listed([1]), listed([1, 2]), listed([1, 2, 3])] == ["none", "1", "1 and 2", "1, 2 and 3"]
+
+
+def test_an_empty_name_is_seen() -> None:
+    assert named("") == '""'
+    assert named("cluster1") == "cluster1"
