@@ -14,7 +14,7 @@ from tests.e2e.lab.cluster import Cluster, StockCluster, running_cluster
 
 PROGRAMS = (
     *("corosync", "corosync-quorumtool", "corosync-cfgtool", "corosync-qdevice", "corosync-qdevice-tool"),
-    *("corosync-qdevice-net-certutil", "corosync-qnetd", "certutil", "ip", "nft", "nsenter", "unshare"),
+    *("corosync-qdevice-net-certutil", "corosync-qnetd", "certutil", "ip", "mount", "nft", "nsenter", "unshare"),
 )
 
 
