@@ -63,14 +63,6 @@ class Undecodable(ProtocolError):
         self.sequence_number = sequence_number
 
 
-class OptionMissing(ProtocolError):
-    code = ReplyCode.OPTION_MISSING
-
-
-class UnexpectedMessage(ProtocolError):
-    code = ReplyCode.UNEXPECTED_MESSAGE
-
-
 class InvalidConfigList(ProtocolError):
     code = ReplyCode.INVALID_CONFIG_LIST
 
@@ -85,7 +77,3 @@ class UnsupportedAlgorithm(ProtocolError):
 
 class UnsupportedForAlgorithm(ProtocolError):
     code = ReplyCode.UNSUPPORTED_FOR_ALGORITHM
-
-
-class InvalidHeartbeat(ProtocolError):
-    code = ReplyCode.INVALID_HEARTBEAT

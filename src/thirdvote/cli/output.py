@@ -64,10 +64,6 @@ def flush() -> None:
     sys.stdout.flush()
 
 
-def is_terminal() -> bool:
-    return sys.stdout.isatty()
-
-
 def raw(text: str) -> None:
     """Text of a stock program, byte for byte; what is not UTF-8 came with `surrogateescape`."""
     _raw(sys.stdout, text)

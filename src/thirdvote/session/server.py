@@ -276,15 +276,21 @@ class ServerSession:
     def _react(self, reaction: Reaction, message: Message) -> Iterator[Output]:
         number = message.sequence_number
         match reaction:
-            case Reaction.NAME | Reaction.NAME_AGAIN:
+            case Reaction.NAME:
                 assert isinstance(message, Preinit)
                 yield from self._name(message)
+            case Reaction.NAME_AGAIN:
+                assert isinstance(message, Preinit)
+                yield from self._name_again(message)
             case Reaction.START_TLS:
                 assert isinstance(message, StartTls)
                 yield from self._start_tls(message)
-            case Reaction.JOIN | Reaction.JOIN_AGAIN:
+            case Reaction.JOIN:
                 assert isinstance(message, Init)
-                yield from self._join(message)
+                yield from self._join(message, ReplyCode.NO_ERROR)
+            case Reaction.JOIN_AGAIN:
+                assert isinstance(message, Init)
+                yield from self._join(message, ReplyCode.DUPLICATE_NODE_ID)
             case Reaction.SERVE:
                 yield from self._serve(message)
             case Reaction.REFUSE_PREINIT_REQUIRED:
@@ -300,13 +306,16 @@ class ServerSession:
         if message.cluster_name is None:
             yield from self._refuse(ReplyCode.OPTION_MISSING, message.sequence_number, "PREINIT without a cluster name")
             return
-        if self.stage is Stage.JOINED and message.cluster_name != self.cluster_name:
-            yield from self._refuse(ReplyCode.UNEXPECTED_MESSAGE, message.sequence_number, "PREINIT with another cluster's name after INIT")
-            return
         if self.stage is Stage.ANONYMOUS:
             self.stage = Stage.NAMED
         self.cluster_name = message.cluster_name
         yield self._reply(PreinitReply(message.sequence_number, self.policy.tls, self.policy.client_certificate))
+
+    def _name_again(self, message: Preinit) -> Iterator[Output]:
+        if message.cluster_name not in (None, self.cluster_name):
+            yield from self._refuse(ReplyCode.UNEXPECTED_MESSAGE, message.sequence_number, "PREINIT with another cluster's name after INIT")
+        else:
+            yield from self._name(message)
 
     def _start_tls(self, message: StartTls) -> Iterator[Output]:
         if self.security is not Security.PLAIN:
@@ -318,10 +327,8 @@ class ServerSession:
             self.security = Security.HANDSHAKE
             yield BeginTls(self._reader.take_rest())
 
-    def _join(self, init: Init) -> Iterator[Output]:
-        code = self._check_init(init)
-        if code is ReplyCode.NO_ERROR and self.stage is Stage.JOINED:
-            code = ReplyCode.DUPLICATE_NODE_ID
+    def _join(self, init: Init, code_when_valid: ReplyCode) -> Iterator[Output]:
+        code = self._check_init(init) or code_when_valid
         if code is not ReplyCode.NO_ERROR:
             yield Refused(code, f"INIT: {code.name.lower().replace('_', ' ')}")
             yield self.refuse(init, code)
