@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from thirdvote.arbiter.arbiter import Arbiter
-from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Elapsed, Note, Received, Secured, Send, StartTls
+from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Elapsed, Ending, Note, Received, Secured, Send, StartTls
 from thirdvote.config import Settings
 from thirdvote.domain import (
     Algorithm,
     ClusterName,
+    Handover,
     Heuristics,
     NodeId,
     NodeInfo,
@@ -38,7 +39,9 @@ from thirdvote.wire.messages import (
 
 LOWEST = TieBreaker(TieBreakerMode.LOWEST)
 HIGHEST = TieBreaker(TieBreakerMode.HIGHEST)
-PLAIN = Settings(tls=TlsSupport.UNSUPPORTED)
+PLAIN = Settings(tls=TlsSupport.UNSUPPORTED, handover=Handover.STOCK)
+"""As the stock server decides; `SAFE` is the default of `thirdvote serve`."""
+SAFE = Settings(tls=TlsSupport.UNSUPPORTED)
 
 
 def ring(node_id: int, sequence: int) -> RingId:
@@ -133,7 +136,7 @@ class Client:
         return self.send(EchoRequest(body))
 
     def leave(self) -> None:
-        self.world.step(Disconnected(self.connection, True, "end of stream"))
+        self.world.step(Disconnected(self.connection, Ending.GOODBYE, "end of stream"))
 
 
 class World:

@@ -83,9 +83,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """What one cluster has of its own."""
+    """What one cluster has of its own; None: as for all."""
 
-    handover: Handover = Handover.STOCK
+    handover: Handover | None = None
+    late_answers: bool | None = None
+    timeout_ms: int | None = None
+    sync_timeout_ms: int | None = None
+    wait_for_all: bool | None = None
+
+
+SYNC_TIMEOUT_MS = 30_000
+"""quorum.device.sync_timeout, unless corosync.conf says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPolicy:
+    """What is in force for one cluster. `timeout_ms` is quorum.device.timeout where its heartbeat does not tell it; None: it does."""
+
+    handover: Handover
+    late_answers: bool
+    timeout_ms: int | None = None
+    sync_timeout_ms: int = SYNC_TIMEOUT_MS
+    wait_for_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +116,8 @@ class Settings:
     listen_port: int = VOTE_PORT
     tls: TlsSupport = TlsSupport.REQUIRED
     client_certificate: bool = True
-    handover: Handover = Handover.STOCK
+    handover: Handover = Handover.SAFE
+    late_answers: bool = True
     test_algorithm: bool = False
     keep_active_partition: bool = False
     control: str = ""
@@ -121,9 +141,18 @@ class Settings:
     qnetd_socket_group: int | None = None
     """A numeric group id."""
 
-    def handover_of(self, cluster: ClusterName) -> Handover:
-        own = self.clusters.get(cluster)
-        return self.handover if own is None else own.handover
+    def policy_of(self, cluster: ClusterName) -> ClusterPolicy:
+        own = self.clusters.get(cluster, _NOTHING_OWN)
+        return ClusterPolicy(
+            handover=self.handover if own.handover is None else own.handover,
+            late_answers=self.late_answers if own.late_answers is None else own.late_answers,
+            timeout_ms=own.timeout_ms,
+            sync_timeout_ms=SYNC_TIMEOUT_MS if own.sync_timeout_ms is None else own.sync_timeout_ms,
+            wait_for_all=bool(own.wait_for_all),
+        )
+
+
+_NOTHING_OWN = ClusterSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +226,10 @@ def show_on_off(value: bool) -> str:
 
 
 def read_handover(text: str) -> Handover:
-    if text.lower() in ("safe", "fast"):
-        raise ValueError("stock: this version decides as corosync-qnetd does, and has no other way yet")
-    if text.lower() != "stock":
-        raise ValueError("stock")
-    return Handover.STOCK
+    try:
+        return Handover(text.lower())
+    except ValueError:
+        raise ValueError("safe, fast or stock") from None
 
 
 def read_path(text: str) -> str:
@@ -245,7 +273,14 @@ OPTIONS = (
         "whether a node with TLS must show its cluster's certificate",
         "client_certificate",
     ),
-    Option("handover", read_handover, str, "stock", "when the vote may move to another partition"),
+    Option("handover", read_handover, str, "safe|fast|stock", "when the vote may move to another partition"),
+    Option(
+        "late-answers",
+        read_on_off,
+        show_on_off,
+        ON_OFF,
+        "answer echoes late while the vote is not needed, so that a lost node gives up sooner",
+    ),
     Option("test-algorithm", read_on_off, show_on_off, ON_OFF, "serve algorithm test, where every partition has the vote"),
     Option(
         "keep-active-partition",

@@ -64,8 +64,14 @@ class TieBreakerMode(IntEnum):
 
 
 class Handover(StrEnum):
-    """When a vote may move to another partition, per cluster."""
+    """When a vote may move to another partition, per cluster.
 
+    SAFE: when nobody else can still report quorum by it. FAST: also when a lost node's ring is gone and it does not answer.
+    STOCK: as corosync-qnetd does, which counts it twice at times.
+    """
+
+    SAFE = "safe"
+    FAST = "fast"
     STOCK = "stock"
 
 

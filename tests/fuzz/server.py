@@ -20,6 +20,7 @@ from thirdvote.arbiter.interface import (
     Disconnected,
     Effect,
     Elapsed,
+    Ending,
     Input,
     Note,
     Received,
@@ -100,7 +101,7 @@ class _World:
                 for piece in chunks(Random(crc32(record.payload)), record.payload):
                     self.receive(record.slot, piece)
             case Action.DISCONNECT if connection is not None:
-                self.step(Disconnected(connection, bool(record.payload), "fuzz"))
+                self.step(Disconnected(connection, Ending.GOODBYE if record.payload else Ending.CLOSED, "fuzz"))
                 self.forget(connection)
             case Action.SECURE if connection in self.in_handshake:
                 assert connection is not None

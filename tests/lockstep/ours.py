@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.lockstep.servers import Process, free_port, messages_of
 from thirdvote.arbiter.arbiter import Arbiter
-from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Received, Send
+from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Ending, Received, Send
 from thirdvote.config import Limits, Settings
 from thirdvote.domain import TlsSupport
 
@@ -40,7 +40,7 @@ class MemoryServer:
         self._carry_out(self._arbiter.step(Received(self._connections[slot], data), 0.0))
 
     def close(self, slot: int) -> None:
-        self._carry_out(self._arbiter.step(Disconnected(self._connections.pop(slot), True, "end of stream"), 0.0))
+        self._carry_out(self._arbiter.step(Disconnected(self._connections.pop(slot), Ending.GOODBYE, "end of stream"), 0.0))
 
     def settle(self, wait_s: float = 0.0) -> None:
         """Every step is complete, and nothing waits for time."""

@@ -156,8 +156,8 @@ def test_heartbeat_range_is_a_range() -> None:
 def test_clusters_have_settings_of_their_own() -> None:
     found = resolved(text='[clusters."my cluster"]\nhandover = "stock"\n[clusters."é"]\n')
     assert set(found.settings.clusters) == {ClusterName(b"my cluster"), ClusterName("é".encode())}
-    assert found.settings.handover_of(ClusterName(b"my cluster")) is Handover.STOCK
-    assert found.settings.handover_of(ClusterName(b"another")) is Handover.STOCK
+    assert found.settings.policy_of(ClusterName(b"my cluster")).handover is Handover.STOCK
+    assert found.settings.policy_of(ClusterName(b"another")).handover is Handover.STOCK
     assert found.origins['clusters."my cluster".handover'] == "file f.toml"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.world import World, messages_in
-from thirdvote.arbiter.interface import Disconnected, Received
+from thirdvote.arbiter.interface import Disconnected, Ending, Received
 from thirdvote.domain import Vote
 from thirdvote.wire.messages import Message
 
@@ -55,7 +55,7 @@ class Replay:
                 client.answers = step.get("auto_reply", True)
                 self.connections[number] = client.connection
             elif action.get("close"):
-                self.world.step(Disconnected(self.connections[number], True, "end of stream"))
+                self.world.step(Disconnected(self.connections[number], Ending.GOODBYE, "end of stream"))
             else:
                 self.world.step(Received(self.connections[number], bytes.fromhex(action["hex"])))
         return {str(number): heard for number, connection in self.connections.items() if (heard := self.world.clients[connection].take())}

@@ -10,6 +10,7 @@ of, so the cost of a step does not grow with the number of clusters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -25,13 +26,16 @@ from thirdvote.arbiter.interface import (
     Level,
     Note,
     NoteKind,
+    Persisted,
     Received,
+    Release,
     Secured,
     Send,
     StartTls,
     Stopping,
 )
 from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.record import Past
 from thirdvote.arbiter.snapshot import ClusterSnapshot, Snapshot
 from thirdvote.config import Settings
 from thirdvote.decide.view import Member, Verdict
@@ -56,6 +60,10 @@ from thirdvote.wire.messages import (
     VoteInfoReply,
 )
 
+SayTime = Callable[[float], str]
+
+NO_PAST = Past(0.0)
+
 
 @dataclass(slots=True)
 class Peer:
@@ -69,8 +77,11 @@ class Peer:
 
 
 class Arbiter:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, past: Past = NO_PAST, say_time: SayTime = "{:.1f} s".format) -> None:
+        """`say_time` makes a time of the arbiter's clock into one that a person reads: "12:03:07"."""
         self._settings = settings
+        self._past = past
+        self._say_time = say_time
         self._policy = _policy(settings)
         self._peers: dict[int, Peer] = {}
         self._clusters: dict[ClusterName, Cluster] = {}
@@ -88,6 +99,8 @@ class Arbiter:
                 self._secure(connection, names)
             case Disconnected(connection, _, reason):
                 self._disconnect(connection, reason)
+            case Persisted() | Release():
+                pass
             case Elapsed():
                 self._expire(now)
             case Stopping():
@@ -107,8 +120,8 @@ class Arbiter:
         self._policy = _policy(settings)
 
     def snapshot(self, now: float) -> Snapshot:
-        handover_of = self._settings.handover_of
-        return Snapshot(len(self._peers), tuple(cluster.snapshot(handover_of(name), now) for name, cluster in self._clusters.items()))
+        policy_of = self._settings.policy_of
+        return Snapshot(len(self._peers), tuple(cluster.snapshot(policy_of(name), now) for name, cluster in self._clusters.items()))
 
     def cluster_names(self) -> tuple[ClusterName, ...]:
         """In the order of the clusters' creation."""
@@ -116,7 +129,7 @@ class Arbiter:
 
     def cluster_snapshot(self, name: ClusterName, now: float) -> ClusterSnapshot | None:
         cluster = self._clusters.get(name)
-        return None if cluster is None else cluster.snapshot(self._settings.handover_of(name), now)
+        return None if cluster is None else cluster.snapshot(self._settings.policy_of(name), now)
 
     def counts(self) -> tuple[int, int]:
         """Connections, and clusters."""

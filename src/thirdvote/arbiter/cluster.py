@@ -7,10 +7,11 @@ from typing import assert_never
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.referee import Board, Referee, Tell, TestReferee
 from thirdvote.arbiter.rounds import RoundsReferee
-from thirdvote.arbiter.snapshot import ClusterSnapshot, NodeSnapshot
+from thirdvote.arbiter.snapshot import Bounds, ClusterSnapshot, NodeSnapshot
 from thirdvote.arbiter.standing import StandingReferee, TwoNodeReferee
+from thirdvote.config import ClusterPolicy
 from thirdvote.decide.wording import name_nodes
-from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, TieBreaker
+from thirdvote.domain import Algorithm, ClusterName, NodeId, TieBreaker
 from thirdvote.errors import ReplyCode
 from thirdvote.session.server import Security
 
@@ -65,15 +66,19 @@ class Cluster:
             return "it has not reported its membership yet"
         return node.told.because
 
-    def snapshot(self, handover: Handover, now: float) -> ClusterSnapshot:
+    def snapshot(self, policy: ClusterPolicy, now: float) -> ClusterSnapshot:
         return ClusterSnapshot(
             name=self.name,
             algorithm=self.algorithm,
             tie_breaker=self.tie_breaker,
-            handover=handover,
+            handover=policy.handover,
             summary=self.summary(),
             nodes=tuple(self._node_snapshot(node, now) for node in self.nodes.values()),
             missing=self.missing(),
+            holders=(),
+            waiting="",
+            waiting_until=None,
+            bounds=Bounds(0.0, 0.0, ""),
         )
 
     def _node_snapshot(self, node: Node, now: float) -> NodeSnapshot:
@@ -100,6 +105,8 @@ class Cluster:
             because=self.because(node),
             connected_for_s=now - node.joined_at,
             last_heard_s=now - session.last_heard,
+            round_trip_s=None,
+            answers_late=False,
         )
 
 

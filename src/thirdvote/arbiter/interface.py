@@ -10,8 +10,9 @@ is dropped.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum, auto
 
+from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.domain import ClusterName, NodeId
 
 # ---- in
@@ -41,13 +42,41 @@ class Secured:
     certificate_names: tuple[bytes, ...]
 
 
+class Ending(Enum):
+    """GOODBYE: TLS close_notify, which a process sends that ends its connection by itself. CLOSED: the peer's kernel ended it
+    without one, as it does for a process that was killed; without TLS every end is this. LOST: nothing was heard of the peer
+    (a timeout of the network, a write that failed), or it was we who ended it.
+    """
+
+    GOODBYE = auto()
+    CLOSED = auto()
+    LOST = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection is gone, whoever ended it. `orderly`: the peer said goodbye (TLS close_notify; without TLS, end of stream)."""
+    """The connection is gone. `delivered`: the peer's kernel had acknowledged every byte that was sent to it."""
 
     connection: int
-    orderly: bool
+    ending: Ending
     reason: str
+    delivered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """What `Persist` asked for under these tickets is on the disk; or is not, when `problem` says why (a clause for a person)."""
+
+    tickets: tuple[int, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The operator's word that these nodes are off, and can not report quorum. Nodes that are connected are not touched."""
+
+    cluster: ClusterName
+    node_ids: frozenset[NodeId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +89,7 @@ class Stopping:
     """The server is going down: connections end without any decision."""
 
 
-Input = Connected | Received | Secured | Disconnected | Elapsed | Stopping
+Input = Connected | Received | Secured | Disconnected | Persisted | Release | Elapsed | Stopping
 
 # ---- out
 
@@ -87,6 +116,18 @@ class Close:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Keep `record` for the cluster, None: nothing; answered by `Persisted` with `ticket`. A later one of the same cluster replaces it.
+
+    The order of tickets is the order in which records count; several may be written at once, and answered at once.
+    """
+
+    ticket: int
+    cluster: ClusterName
+    record: ClusterRecord | None
+
+
 class Level(IntEnum):
     """ERROR: a person has to act. WARNING: a cluster may be without its vote. INFO: votes and nodes come and go. DEBUG: each message."""
 
@@ -107,6 +148,10 @@ class NoteKind(StrEnum):
     CHANGED = "changed"
     WAITING = "waiting"
     VOTE_SENT = "vote-sent"
+    DECIDED = "decided"
+    HELD_BACK = "held-back"
+    RELEASED = "released"
+    LEDGER = "ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +167,4 @@ class Note:
     address: str | None = None
 
 
-Effect = Send | StartTls | Close | Note
+Effect = Send | StartTls | Close | Persist | Note

@@ -8,11 +8,13 @@ messages wait for it.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import ssl
+import termios
 from typing import Protocol, cast
 
-from thirdvote.arbiter.interface import Disconnected, Input, Received, Secured
+from thirdvote.arbiter.interface import Disconnected, Ending, Input, Received, Secured
 from thirdvote.config import Limits
 from thirdvote.net.tls import TlsPump, describe
 
@@ -52,6 +54,7 @@ class Shell(Protocol):
 class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_blocked",
+        "_delivered",
         "_end",
         "_pump",
         "_refused",
@@ -70,7 +73,8 @@ class Connection(asyncio.BufferedProtocol):
         self._shell = shell
         self._transport: asyncio.Transport | None = None
         self._pump: TlsPump | None = None
-        self._end: tuple[str, bool] | None = None
+        self._end: tuple[str, Ending] | None = None
+        self._delivered = True
         self._refused = False
         self._blocked = False
         self._turn_over = False
@@ -100,11 +104,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         if self._pump is None:
-            self.abort("end of stream", orderly=True)
+            self.abort("end of stream", Ending.CLOSED)
         elif self._pump.established:
-            self.abort("end of stream without a TLS goodbye")
+            self.abort("end of stream without a TLS goodbye", Ending.CLOSED)
         else:
-            self.abort("end of stream during the TLS handshake")
+            self.abort("end of stream during the TLS handshake", Ending.CLOSED)
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -118,10 +122,11 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._end is None:
             detail = (exc.strerror or str(exc)) if isinstance(exc, OSError) else "connection lost"
-            self._end = (f"connection error: {detail.lower()}", False)
-        reason, orderly = self._end
+            ended_by_peer = isinstance(exc, ConnectionResetError | BrokenPipeError)
+            self._end = (f"connection error: {detail.lower()}", Ending.CLOSED if ended_by_peer else Ending.LOST)
+        reason, ending = self._end
         self._transport = self._pump = None
-        self._shell.lost(self, self._refused, Disconnected(self.number, orderly, reason))
+        self._shell.lost(self, self._refused, Disconnected(self.number, ending, reason, self._delivered))
 
     # ---- bytes come
 
@@ -171,9 +176,10 @@ class Connection(asyncio.BufferedProtocol):
                 return
             data = pump.read(budget)
             if data is None:
+                self._delivered = self._all_acknowledged()
                 pump.say_goodbye()
                 self._write_out(pump)
-                self.abort("the node said goodbye", orderly=True)
+                self.abort("the node said goodbye", Ending.GOODBYE)
             elif data:
                 budget -= len(data)
                 self._shell.feed(Received(self.number, data))
@@ -229,7 +235,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._pump is not None and self._pump.established:
             self._pump.say_goodbye()
             self._write_out(self._pump)
-        self._end = (reason, False)
+        self._end = (reason, Ending.LOST)
         transport = self._transport
         if transport is None:
             return
@@ -238,13 +244,22 @@ class Connection(asyncio.BufferedProtocol):
             self._shell.linger(self)
         transport.close()
 
-    def abort(self, reason: str, orderly: bool = False, refused: bool = False) -> None:
+    def abort(self, reason: str, ending: Ending = Ending.LOST, refused: bool = False) -> None:
         """Ends it now; what the kernel has not taken yet is lost."""
         if self._end is None:
-            self._end = (reason, orderly)
+            self._end = (reason, ending)
             self._refused = refused
         if self._transport is not None:
             self._transport.abort()
+
+    def _all_acknowledged(self) -> bool:
+        """Whether the peer's kernel has all that we sent: then its process did not end the connection for want of an answer."""
+        transport = self._transport
+        accepted = transport.get_extra_info("socket") if transport is not None else None
+        if accepted is None or transport is None or transport.get_write_buffer_size():
+            return False
+        unacknowledged = fcntl.ioctl(accepted.fileno(), termios.TIOCOUTQ, bytes(4))
+        return unacknowledged == bytes(4)
 
     def _acknowledge_at_once(self) -> None:
         """STARTTLS has no answer, and a stock node sends its next bytes only when the kernel has heard of these: 40 ms later otherwise."""

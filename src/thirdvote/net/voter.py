@@ -26,6 +26,8 @@ from thirdvote.arbiter.interface import (
     Level,
     Note,
     NoteKind,
+    Persist,
+    Persisted,
     Send,
     StartTls,
     Stopping,
@@ -42,19 +44,30 @@ SUPPRESSED_EVERY_S = 10.0
 """Between two reports of how many lines were held back."""
 
 Listen = Callable[[Event], None]
+Keep = Callable[[Persist], None]
 
 
 class Voter:
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, arbiter: Arbiter, settings: Settings, context: ssl.SSLContext | None, log: Log, most: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        arbiter: Arbiter,
+        settings: Settings,
+        context: ssl.SSLContext | None,
+        log: Log,
+        most: int,
+        keep: Keep | None = None,
     ) -> None:
-        """`context` is None where TLS is off; `most` connections fit in all."""
+        """`context` is None where TLS is off; `most` connections fit in all. `keep` writes what the arbiter wants to
+        be kept, and has `Persisted` fed when it is; without it, nothing outlives this process.
+        """
         self.read_buffer = bytearray(TURN_BYTES)
         self.arbiter = arbiter
         self.limits = settings.limits
         self.context = context
         self.log = log
         self.admission = Admission(settings.limits, most)
+        self._keep = keep or self._keep_nothing
         self._loop = loop
         self._connections: dict[int, Connection] = {}
         self._last_number = 0
@@ -199,6 +212,9 @@ class Voter:
             if isinstance(effect, Note):
                 notes.append(effect)
                 continue
+            if isinstance(effect, Persist):
+                self._keep(effect)
+                continue
             if pieces and not (isinstance(effect, Send) and effect.connection == receiver):
                 self._send(receiver, pieces)
                 pieces = []
@@ -230,6 +246,9 @@ class Voter:
                 connection.close(reason)
             case _:
                 assert_never(effect)
+
+    def _keep_nothing(self, effect: Persist) -> None:
+        self.feed(Persisted((effect.ticket,)))
 
     def _take_note(self, note: Note) -> None:
         if note.kind is NoteKind.JOINED and note.connection is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.world import HIGHEST, PLAIN, World, infos, ring, settings_with
-from thirdvote.arbiter.interface import Close, Connected, Disconnected, Elapsed, Level, NoteKind, Received, Send, Stopping
+from thirdvote.arbiter.interface import Close, Connected, Disconnected, Elapsed, Ending, Level, NoteKind, Received, Send, Stopping
 from thirdvote.config import Settings
 from thirdvote.domain import Algorithm, ClusterName, NodeListType, TlsSupport, Vote
 from thirdvote.errors import ReplyCode
@@ -182,7 +182,7 @@ class TestLeaving:
         world = World()
         client = world.connect()
         client.leave()
-        for event in (Received(client.connection, b"x"), Disconnected(client.connection, False, "again"), Elapsed()):
+        for event in (Received(client.connection, b"x"), Disconnected(client.connection, Ending.LOST, "again"), Elapsed()):
             assert world.arbiter.step(event, world.now) == []
 
 

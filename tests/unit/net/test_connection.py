@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.tls_material import Authority, make_authority
-from thirdvote.arbiter.interface import Disconnected, Input, Received, Secured
+from thirdvote.arbiter.interface import Disconnected, Ending, Input, Received, Secured
 from thirdvote.config import Limits
 from thirdvote.net.connection import HANDSHAKE_BYTES_MAX, TURN_BYTES, Connection, prepare_socket
 from thirdvote.net.tls import CertificatePaths, TlsPump, server_context
@@ -94,7 +94,7 @@ def test_bytes_both_ways_and_the_end_of_the_stream() -> None:
             connection.send(b"answer", 1)
             assert await read(peer) == b"answer"
             peer.shutdown(socket.SHUT_WR)
-            assert await shell.end() == Disconnected(1, True, "end of stream")
+            assert await shell.end() == Disconnected(1, Ending.CLOSED, "end of stream")
             assert shell.refused == [False]
 
     asyncio.run(run())
@@ -122,7 +122,7 @@ def test_close_sends_what_is_queued_and_says_so_once() -> None:
             connection.send(b"too late", 1)
             assert await read(peer) == b"last words"
             assert await read(peer) == b""
-            assert await shell.end() == Disconnected(1, False, "it is over")
+            assert await shell.end() == Disconnected(1, Ending.LOST, "it is over")
             assert shell.lingering == []
 
     asyncio.run(run())
@@ -241,7 +241,7 @@ def test_tls_begins_with_the_bytes_that_came_early(authority: Authority) -> None
             assert client.read(100) == b"answer"
             client.say_goodbye()
             await write(peer, client.outgoing())
-            assert await shell.end() == Disconnected(1, True, "the node said goodbye")
+            assert await shell.end() == Disconnected(1, Ending.GOODBYE, "the node said goodbye")
 
     asyncio.run(run())
 
@@ -253,7 +253,7 @@ def test_a_stream_that_ends_without_a_goodbye_is_not_orderly(authority: Authorit
             await secure(connection, peer, context_of(authority), authority)
             await shell.until(lambda: Secured(1, (b"c",)) in shell.heard)
             peer.shutdown(socket.SHUT_WR)
-            assert await shell.end() == Disconnected(1, False, "end of stream without a TLS goodbye")
+            assert await shell.end() == Disconnected(1, Ending.CLOSED, "end of stream without a TLS goodbye")
 
     asyncio.run(run())
 

@@ -16,6 +16,7 @@ from thirdvote.arbiter.interface import (
     Disconnected,
     Effect,
     Elapsed,
+    Ending,
     Input,
     Level,
     Note,
@@ -115,7 +116,7 @@ def test_inputs_go_in_and_effects_are_carried_out_in_order() -> None:
                 heard += piece
             assert heard == b"abd"
             one.close()
-            await here.until(lambda: Disconnected(1, True, "end of stream") in here.script.heard)
+            await here.until(lambda: Disconnected(1, Ending.CLOSED, "end of stream") in here.script.heard)
             two.close()
 
     asyncio.run(run())

@@ -63,7 +63,7 @@ class Pair:
                 case Connected():
                     self.act(node_id, self.nodes[node_id].introduce())
                 case Close(_, _, reason):
-                    self.step(interface.Disconnected(node_id, True, reason))
+                    self.step(interface.Disconnected(node_id, interface.Ending.GOODBYE, reason))
                 case BeginTls(early):
                     assert early == b""
 

@@ -1,0 +1,34 @@
+"""What is kept of a cluster across a restart: who may still report quorum by a vote that was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from thirdvote.domain import Algorithm, ClusterName, NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRecord:
+    """`heartbeat_ms` is what the node told, from which its time limits follow."""
+
+    node_id: NodeId
+    heartbeat_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecord:
+    """`partition` is what was given the vote last, as a membership list; `holders` in ascending order of node id, never empty."""
+
+    algorithm: Algorithm
+    partition: frozenset[NodeId]
+    holders: tuple[HolderRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The time before `started`, in the arbiter's clock. Not `complete`: votes may have been given of which there is no record."""
+
+    started: float
+    records: Mapping[ClusterName, ClusterRecord] = field(default_factory=dict)
+    complete: bool = True
