@@ -34,7 +34,7 @@ from thirdvote.net.voter import Voter
 from thirdvote.pki.child import Prepared, prepare_data, prepare_stock
 from thirdvote.qnetd_text import ServerStatus
 
-LIVE = frozenset({"log_level", "limits", "handover", "clusters", "test_algorithm", "keep_active_partition", "max_clients"})
+LIVE = frozenset({"log_level", "limits", "handover", "late_answers", "clusters", "test_algorithm", "keep_active_partition", "max_clients"})
 """Settings that a running voter takes over; all others need a restart."""
 
 STANDARD_ERROR = 2

@@ -68,6 +68,10 @@ class Limits:
     """A control connection that asks nothing for that long is closed."""
     control_queue: int = 1_000
     """Events that wait for one slow subscriber before it is closed."""
+    history_events: int = 100_000
+    """Kept across restarts, in all: some 25 MB."""
+    history_per_cluster: int = 2_000
+    """Of these, of one cluster: months of a cluster whose nodes restart now and then."""
     ipc_clients: int = 10
     ipc_backlog: int = 10
     ipc_receive_size: int = 4_096
@@ -122,6 +126,7 @@ class Settings:
     keep_active_partition: bool = False
     control: str = ""
     qnetd_socket: str = ""
+    history: bool = True
     log_format: str = "text"
     log_level: str = "info"
     max_clients: int = 0
@@ -176,11 +181,13 @@ class Option:
     def field_name(self) -> str:
         return self.field or self.name.replace("-", "_")
 
-    def value(self, settings: Settings) -> str:
-        """What is in force, as a person would write it."""
+    def value(self, settings: Settings | ClusterSettings) -> str:
+        """What is in force, as a person would write it; empty where nothing was said."""
         if self.name == "listen":
+            assert isinstance(settings, Settings)
             return show_listen((settings.listen_host, settings.listen_port))
-        return self.show(getattr(settings, self.field_name))
+        value = getattr(settings, self.field_name)
+        return "" if value is None else self.show(value)
 
 
 def read_listen(text: str) -> tuple[str | None, int]:
@@ -250,6 +257,16 @@ def read_count(text: str) -> int:
     return int(text)
 
 
+CLUSTER_MS_MIN, CLUSTER_MS_MAX = 100, 3_600_000
+"""Corosync takes any number; less than a tenth of a second or more than an hour is a slip of the pen: seconds, for example."""
+
+
+def read_milliseconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not CLUSTER_MS_MIN <= int(text) <= CLUSTER_MS_MAX:
+        raise ValueError(f"milliseconds, from {CLUSTER_MS_MIN} to {CLUSTER_MS_MAX}, as in corosync.conf")
+    return int(text)
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.lower() not in words:
@@ -289,14 +306,28 @@ OPTIONS = (
         ON_OFF,
         "ffsplit: a tie goes to the side that had the vote, where nodes do not say",
     ),
-    Option("control", read_socket_path, str, "PATH", "socket for status, clusters and watch"),
+    Option("control", read_socket_path, str, "PATH", "socket for status, clusters, watch and the like"),
     Option("qnetd-socket", read_socket_path, str, "PATH", "socket for corosync-qnetd-tool"),
+    Option("history", read_on_off, show_on_off, ON_OFF, "keep what happened across restarts, for `thirdvote history`"),
     Option("log-format", one_of("text", "json"), str, "text|json", "one line or one JSON object for each event"),
     Option("log-level", one_of("debug", "info", "warning", "error"), str, "debug|info|warning|error", "the least level that is logged"),
     Option("max-clients", read_count, str, "N", "connections in all, 0 for no bound but limits.connections"),
 )
 
 BY_NAME = {option.name: option for option in OPTIONS}
+
+CLUSTER_OPTIONS = (
+    BY_NAME["handover"],
+    BY_NAME["late-answers"],
+    Option(
+        "timeout", read_milliseconds, str, "MS", "quorum.device.timeout of its nodes, where their heartbeat does not tell", "timeout_ms"
+    ),
+    Option("sync-timeout", read_milliseconds, str, "MS", "quorum.device.sync_timeout of its nodes", "sync_timeout_ms"),
+    Option("wait-for-all", read_on_off, show_on_off, ON_OFF, "whether its nodes have quorum.wait_for_all"),
+)
+"""What a cluster can have of its own, in the file only; fields of ClusterSettings."""
+
+OF_CLUSTER = {option.name: option for option in CLUSTER_OPTIONS}
 
 LIMIT_RANGES: Mapping[str, tuple[float, float]] = {
     "receive_size": (16, 2**31 - 1),
@@ -352,7 +383,9 @@ class ConfigFile:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """`origins` has every option and every limit ("limits.clusters"): "flag", "environment THIRDVOTE_TLS", "file PATH" or "default"."""
+    """`origins` has every option and every limit ("limits.clusters"): "flag", "environment THIRDVOTE_TLS", "file PATH" or "default";
+    and, by `cluster_key`, what a cluster has of its own.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
@@ -396,13 +429,19 @@ def resolve(
     settings = _settings(given, replace(defaults, data=default_data, clusters=clusters))
     names = (*BY_NAME, *(f"limits.{name}" for name in LIMIT_NAMES))
     origins = {name: given[name].origin if name in given else "default" for name in names}
-    of_clusters = {cluster_key(name): f"file {file.name}" for name in clusters} if file is not None else {}
-    return Resolved(settings, origins | of_clusters)
+    of_file = "" if file is None else f"file {file.name}"
+    own = {cluster_key(name, option): of_file for name, own in clusters.items() for option in own_options(own)}
+    return Resolved(settings, origins | own)
 
 
-def cluster_key(name: ClusterName) -> str:
+def own_options(own: ClusterSettings) -> tuple[Option, ...]:
+    """What the cluster has of its own."""
+    return tuple(option for option in CLUSTER_OPTIONS if getattr(own, option.field_name) is not None)
+
+
+def cluster_key(name: ClusterName, option: Option) -> str:
     """Of a cluster's own setting, among the origins."""
-    return f'clusters."{printable(name)}".handover'
+    return f'clusters."{printable(name)}".{option.name}'
 
 
 def _settings(given: Mapping[str, Given], defaults: Settings) -> Settings:
@@ -477,8 +516,8 @@ def _cluster_name(name: str) -> ClusterName:
 
 def _cluster(file: ConfigFile, name: str, value: Any) -> ClusterSettings:
     table = f'clusters."{name}"'
-    given = _given(file, table, _table(file, table, value), ("handover",))
-    return ClusterSettings(handover=given["handover"].read(read_handover)) if given else ClusterSettings()
+    given = _given(file, table, _table(file, table, value), OF_CLUSTER)
+    return ClusterSettings(**{OF_CLUSTER[key].field_name: one.read(OF_CLUSTER[key].read) for key, one in given.items()})
 
 
 def _table(file: ConfigFile, name: str, value: Any) -> dict[str, Any]:
@@ -518,12 +557,17 @@ def _line(text: str, table: str, key: str) -> str:
     for number, line in enumerate(text.splitlines(), start=1):
         header = _HEADER.match(line)
         if header is not None:
-            current = header["table"].replace(" ", "").replace("'", '"')
+            current = _bare(header["table"])
             if table == "" and current.split(".")[0] == key:
                 return f", line {number}"
-        elif current == table.replace(" ", "") and assignment.match(line):
+        elif current == _bare(table) and assignment.match(line):
             return f", line {number}"
     return ""
+
+
+def _bare(table: str) -> str:
+    """`clusters.web` and `clusters."web"` are the same table."""
+    return table.translate({ord(character): None for character in " \"'"})
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

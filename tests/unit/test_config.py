@@ -7,16 +7,20 @@ import pytest
 
 from thirdvote.config import (
     BY_NAME,
+    CLUSTER_OPTIONS,
     DATA_OF_ROOT,
     LIMIT_NAMES,
     LIMIT_RANGES,
     OPTIONS,
+    ClusterPolicy,
     ConfigFile,
     Limits,
     Resolved,
     Settings,
+    cluster_key,
     default_data,
     limit_environment_name,
+    own_options,
     quoted,
     read_listen,
     resolve,
@@ -88,7 +92,8 @@ def test_listen_that_is_not_one(text: str) -> None:
     [
         ("tls", "maybe"),
         ("client-cert", "true"),
-        ("handover", "fast"),
+        ("late-answers", "late"),
+        ("history", "1"),
         ("handover", "sometimes"),
         ("log-format", "xml"),
         ("log-level", "loud"),
@@ -112,9 +117,14 @@ def test_values_of_the_file_may_be_of_toml_types() -> None:
     assert (found.client_certificate, found.listen_port, found.max_clients) == (False, 5404, 3)
 
 
-def test_handover_says_what_this_version_has() -> None:
-    assert "this version" in str(refused({"handover": "safe"}))
-    assert resolved({"handover": "stock"}).settings.handover is Handover.STOCK
+@pytest.mark.parametrize("handover", Handover)
+def test_every_handover_can_be_set(handover: Handover) -> None:
+    assert resolved({"handover": str(handover).upper()}).settings.handover is handover
+
+
+def test_nobody_has_to_choose_the_safe_way() -> None:
+    assert resolved().settings.handover is Handover.SAFE
+    assert resolved().settings.late_answers
 
 
 def test_limits_from_file_and_environment() -> None:
@@ -157,8 +167,44 @@ def test_clusters_have_settings_of_their_own() -> None:
     found = resolved(text='[clusters."my cluster"]\nhandover = "stock"\n[clusters."é"]\n')
     assert set(found.settings.clusters) == {ClusterName(b"my cluster"), ClusterName("é".encode())}
     assert found.settings.policy_of(ClusterName(b"my cluster")).handover is Handover.STOCK
-    assert found.settings.policy_of(ClusterName(b"another")).handover is Handover.STOCK
+    assert found.settings.policy_of(ClusterName(b"another")).handover is Handover.SAFE
     assert found.origins['clusters."my cluster".handover'] == "file f.toml"
+    assert not [key for key in found.origins if key.startswith('clusters."é"')]
+
+
+def test_everything_that_a_cluster_can_have_of_its_own() -> None:
+    text = '[clusters.a]\nhandover = "fast"\nlate-answers = "off"\ntimeout = 1_000\nsync-timeout = "20000"\nwait-for-all = true\n'
+    found = resolved({"handover": "stock"}, text=text)
+    assert found.settings.policy_of(ClusterName(b"a")) == ClusterPolicy(Handover.FAST, False, 1_000, 20_000, wait_for_all=True)
+    assert found.settings.policy_of(ClusterName(b"b")) == ClusterPolicy(Handover.STOCK, True, None, 30_000, wait_for_all=False)
+    own = found.settings.clusters[ClusterName(b"a")]
+    assert {option.name: option.value(own) for option in own_options(own)} == {
+        "handover": "fast",
+        "late-answers": "off",
+        "timeout": "1000",
+        "sync-timeout": "20000",
+        "wait-for-all": "on",
+    }
+    assert {found.origins[cluster_key(ClusterName(b"a"), option)] for option in CLUSTER_OPTIONS} == {"file f.toml"}
+
+
+def test_a_cluster_goes_by_what_all_have_where_it_has_nothing_of_its_own() -> None:
+    found = resolved({"handover": "fast", "late-answers": "off"}, text="[clusters.a]\nwait-for-all = false").settings
+    assert found.policy_of(ClusterName(b"a")) == ClusterPolicy(Handover.FAST, late_answers=False)
+
+
+@pytest.mark.parametrize("name", ["timeout", "sync-timeout"])
+@pytest.mark.parametrize("value", ["10", "99", "3600001", "-1", "1e3", "1000.0", '"10 s"', '""', '"٣٠٠٠"'])
+def test_times_of_a_cluster_are_in_milliseconds(name: str, value: str) -> None:
+    message = str(refused(text=f"[clusters.a]\n{name} = {value}"))
+    assert message.startswith(f'f.toml, line 2: clusters."a".{name} is ')
+    assert message.endswith("but must be milliseconds, from 100 to 3600000, as in corosync.conf")
+
+
+def test_the_page_on_configuration_has_what_a_cluster_can_have() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    below = page.partition("## Clusters")[2].partition("## Limits")[0]
+    assert [option.name for option in CLUSTER_OPTIONS if f"| `{option.name}` |" not in below] == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import click
 from thirdvote.cli import output
 from thirdvote.cli.options import Command, as_json, given, settings_options
 from thirdvote.cli.settings import load
-from thirdvote.config import LIMIT_NAMES, OPTIONS, Resolved, cluster_key, show_on_off
+from thirdvote.config import LIMIT_NAMES, OPTIONS, Resolved, cluster_key, own_options, show_on_off
 from thirdvote.domain import printable
 
 
@@ -41,7 +41,9 @@ def as_values(resolved: Resolved) -> dict[str, Any]:
         name: {"value": getattr(settings.limits, field), "from": origins[f"limits.{name}"]} for name, field in LIMIT_NAMES.items()
     }
     values["clusters"] = {
-        printable(name): {"handover": {"value": str(own.handover), "from": origins[cluster_key(name)]}}
+        printable(name): {
+            option.name: {"value": option.value(own), "from": origins[cluster_key(name, option)]} for option in own_options(own)
+        }
         for name, own in settings.clusters.items()
     }
     return values
@@ -57,11 +59,11 @@ def _limits(resolved: Resolved) -> list[tuple[str, str, str]]:
 
 
 def _clusters(resolved: Resolved) -> list[tuple[str, str, str]]:
-    found = []
-    for name, own in resolved.settings.clusters.items():
-        key = cluster_key(name)
-        found.append((key, str(own.handover), resolved.origins[key]))
-    return found
+    return [
+        (key := cluster_key(name, option), option.value(own), resolved.origins[key])
+        for name, own in resolved.settings.clusters.items()
+        for option in own_options(own)
+    ]
 
 
 def _origin(origin: str) -> output.Piece:
