@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from thirdvote.arbiter.arbiter import Arbiter
-from thirdvote.arbiter.interface import Level
+from thirdvote.arbiter.interface import Level, Release
+from thirdvote.arbiter.snapshot import HolderSnapshot
 from thirdvote.config import Limits
-from thirdvote.domain import ClusterName, printable
+from thirdvote.domain import ClusterName, NodeId, printable
+from thirdvote.net.history import OPERATOR, History, Unreadable
+from thirdvote.net.history_file import Selection
 from thirdvote.net.log import LEVELS, Event
-from thirdvote.net.views import cluster_view
+from thirdvote.net.views import Moment, cluster_view, holder_view
 from thirdvote.net.voter import Voter
 
 CLUSTERS_PER_SLICE = 8
 """Of a whole snapshot, between two looks at the nodes: about half a millisecond."""
+
+HISTORY_EVENTS = 1_000
+"""Shown of the history, if the request does not say how many."""
+
+_PEER = struct.Struct("3i")
+"""Process, user and group of the other end of a Unix socket, as Linux gives them."""
 
 
 class Refusal(Exception):
@@ -32,18 +44,24 @@ Request = Mapping[str, Any]
 
 
 class Control:
-    """Serves the listening socket `listening`; `status` gives what belongs to the process, `shutdown` ends it."""
+    """`status` gives what belongs to the process, `shutdown` ends it; `history` is None when it is off."""
 
-    def __init__(self, voter: Voter, status: Callable[[], dict[str, Any]], shutdown: Callable[[], None]) -> None:
+    def __init__(
+        self, voter: Voter, status: Callable[[], dict[str, Any]], shutdown: Callable[[], None], history: History | None = None
+    ) -> None:
         self._voter = voter
         self._status = status
         self._shutdown = shutdown
+        self._history = history
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._commands: Mapping[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]] = {
             "snapshot": self._snapshot,
             "status": self._answer_status,
             "shutdown": self._answer_shutdown,
+            "holders": self._answer_holders,
+            "release": self._answer_release,
+            "history": self._answer_history,
         }
 
     @property
@@ -137,12 +155,53 @@ class Control:
 
     async def _slices(self, names: tuple[ClusterName, ...]) -> AsyncIterator[str]:
         for start in range(0, len(names), CLUSTERS_PER_SLICE):
-            now = self._voter.now()
-            snapshots = [self._voter.arbiter.cluster_snapshot(name, now) for name in names[start : start + CLUSTERS_PER_SLICE]]
-            views = [json.dumps(cluster_view(snapshot)) for snapshot in snapshots if snapshot is not None]
+            moment = Moment.of(self._voter.now())
+            snapshots = [self._voter.arbiter.cluster_snapshot(name, moment.arbiter) for name in names[start : start + CLUSTERS_PER_SLICE]]
+            views = [json.dumps(cluster_view(snapshot, moment)) for snapshot in snapshots if snapshot is not None]
             if views:
                 yield ", ".join(views)
             await asyncio.sleep(0)
+
+    async def _answer_holders(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        _, holders, moment = self._holders(request)
+        await self._say(writer, {"ok": True, "holders": [holder_view(holder, moment) for holder in holders]})
+
+    async def _answer_release(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        name, holders, moment = self._holders(request)
+        released = _releasable(printable(name), holders, _wanted_nodes(request), self._connected(name, moment.arbiter))
+        by = _peer(writer)
+        for holder in released:
+            text = f"counts as off on the word of {by}, who says that it can not report quorum any more; known of it: {holder.because}"
+            self._voter.tell(Event(Level.WARNING, OPERATOR, text, name, holder.node_id))
+        self._voter.feed(Release(name, frozenset(holder.node_id for holder in released)))
+        await self._say(writer, {"ok": True, "released": [holder.node_id for holder in released]})
+
+    def _holders(self, request: Request) -> tuple[ClusterName, tuple[HolderSnapshot, ...], Moment]:
+        arbiter, moment = self._voter.arbiter, Moment.of(self._voter.now())
+        wanted = request.get("cluster")
+        name = next(iter(_find(arbiter, wanted)), None) or _spelled(wanted)
+        holders = holders_of(arbiter, name, moment.arbiter)
+        if not holders and arbiter.cluster_snapshot(name, moment.arbiter) is None:
+            hint = "`thirdvote clusters` shows those that are connected; `thirdvote history` what became of others"
+            raise Refusal(f"no cluster {printable(name)} is known", hint)
+        return name, holders, moment
+
+    def _connected(self, name: ClusterName, now: float) -> frozenset[NodeId]:
+        snapshot = self._voter.arbiter.cluster_snapshot(name, now)
+        return frozenset(node.node_id for node in snapshot.nodes) if snapshot is not None else frozenset()
+
+    async def _answer_history(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if self._history is None:
+            raise Refusal("no history is kept", "it was switched off with --history off (history = off, THIRDVOTE_HISTORY=off)")
+        pages = self._history.pages(_selection(request, self._limits))
+        try:
+            page = await anext(pages, None)
+        except Unreadable as error:
+            raise Refusal(f"the history can not be read: {error}", "the arbitrator's log has more; votes are not affected") from None
+        await self._write(writer, f'{{"ok": true, "events": [{page or ""}')
+        while page is not None and (page := await _next_page(pages)) is not None:
+            await self._write(writer, f", {page}")
+        await self._write(writer, "]}\n")
 
     async def _subscribe(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         subscription = Subscription(request, self._limits.control_queue)
@@ -213,13 +272,96 @@ def _parse(line: bytes) -> Request:
     return request
 
 
+def holders_of(arbiter: Arbiter, name: ClusterName, now: float) -> tuple[HolderSnapshot, ...]:
+    """Nodes of the cluster that may still report quorum."""
+    snapshot = arbiter.cluster_snapshot(name, now)
+    return () if snapshot is None else snapshot.holders
+
+
 def _find(arbiter: Arbiter, wanted: object) -> tuple[ClusterName, ...]:
     """The cluster whose name is `wanted`, as it is or as it is printed."""
+    names = arbiter.cluster_names()
+    exact = _spelled(wanted)
+    return (exact,) if exact in names else tuple(name for name in names if printable(name) == wanted)
+
+
+def _spelled(wanted: object) -> ClusterName:
+    """The name that `wanted` is, taken as it is."""
     if not isinstance(wanted, str):
         raise Refusal("the cluster's name is not a string", 'for example {"command": "snapshot", "cluster": "mycluster"}')
-    names = arbiter.cluster_names()
     try:
-        exact = ClusterName(wanted.encode("utf-8", "surrogateescape"))  # as a command line hands over what is no UTF-8
+        return ClusterName(wanted.encode("utf-8", "surrogateescape"))  # as a command line hands over what is no UTF-8
     except UnicodeEncodeError:
-        return ()
-    return (exact,) if exact in names else tuple(name for name in names if printable(name) == wanted)
+        return ClusterName(wanted.encode("utf-8", "surrogatepass"))
+
+
+def _wanted_nodes(request: Request) -> frozenset[NodeId] | None:
+    """None: whichever are lost."""
+    wanted = request.get("node")
+    if wanted is None:
+        return None
+    ids = wanted if isinstance(wanted, list) else [wanted]
+    if not ids or not all(isinstance(node_id, int) and not isinstance(node_id, bool) for node_id in ids):
+        raise Refusal("the node is not a number, nor a list of numbers", 'for example {"command": "release", "cluster": "c", "node": 2}')
+    return frozenset(NodeId(node_id) for node_id in ids)
+
+
+def _releasable(
+    cluster: str, holders: Iterable[HolderSnapshot], wanted: frozenset[NodeId] | None, connected: frozenset[NodeId]
+) -> tuple[HolderSnapshot, ...]:
+    """Lost nodes of those that are wanted. A node that is connected speaks for itself, whatever anybody says of it."""
+    present = sorted((wanted or frozenset()) & connected)
+    if present:
+        hint = "switch it off or take it off the network; it is let go at once when it ends in order"
+        raise Refusal(f"node {present[0]} of {cluster} is connected: it is not lost", hint)
+    lost = tuple(holder for holder in holders if not holder.connected and holder.node_id not in connected)
+    chosen = tuple(holder for holder in lost if wanted is None or holder.node_id in wanted)
+    if not chosen:
+        which = "no lost node" if wanted is None else f"no node {', '.join(map(str, sorted(wanted)))}"
+        hint = "nothing waits for it; `thirdvote clusters NAME` shows for whom the vote is held back, if it is"
+        raise Refusal(f"{which} of {cluster} may still report quorum by a vote: there is nothing to release", hint)
+    return chosen
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """Who is at the other end, by what the kernel knows."""
+    connection = writer.get_extra_info("socket")
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        process, user, _ = _PEER.unpack(same.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return f"user {user}{' (root)' if user == 0 else ''}, process {process}"
+
+
+def _selection(request: Request, limits: Limits) -> Selection:
+    limit = request.get("limit", HISTORY_EVENTS)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise Refusal("the limit is not a number above 0", 'for example {"command": "history", "limit": 100}')
+    return Selection(min(limit, limits.history_events), **_of_cluster(request.get("cluster")), since=_since(request.get("since")))
+
+
+def _of_cluster(wanted: object) -> dict[str, Any]:
+    """The history has names as they are printed, which is how `wanted` may already be written."""
+    if wanted is None:
+        return {}
+    printed = printable(_spelled(wanted))
+    return {"cluster": printed, "spelling": wanted if isinstance(wanted, str) and wanted.isprintable() else printed}
+
+
+def _since(text: object) -> float:
+    if text is None:
+        return float("-inf")
+    hint = "ISO 8601 with an offset, for example 2026-01-31T12:00:00+01:00"
+    try:
+        time = datetime.fromisoformat(text)  # type: ignore[arg-type]  # what is no text is refused like a text that is no time
+    except (TypeError, ValueError):
+        raise Refusal("since is not a time", hint) from None
+    if time.tzinfo is None:
+        raise Refusal("since has no offset from UTC", hint)
+    return time.timestamp()
+
+
+async def _next_page(pages: AsyncIterator[str]) -> str | None:
+    """One that fails when others were sent before it leaves an answer that can not be ended."""
+    try:
+        return await anext(pages, None)
+    except Unreadable as error:
+        raise OSError(str(error)) from None

@@ -40,6 +40,12 @@ from thirdvote.net.log import Event, Log
 LINGER_S = 2.0
 """For the last bytes of a connection that is closed; a round trip and a retransmission."""
 
+LATE_S = 0.2
+"""A timer that comes this much too late tells of a process that was stopped, or got no time."""
+
+READ_FIRST_S = 0.01
+"""For a turn of the loop, in which it reads what has come meanwhile."""
+
 SUPPRESSED_EVERY_S = 10.0
 """Between two reports of how many lines were held back."""
 
@@ -94,6 +100,10 @@ class Voter:
     def unsubscribe(self, listen: Listen) -> None:
         self._listeners.pop(listen, None)
         self._set_wanted()
+
+    def tell(self, event: Event) -> None:
+        """What the process itself has to say, to the log and to all that listen."""
+        self._tell(event)
 
     def now(self) -> float:
         return self._loop.time()
@@ -280,6 +290,13 @@ class Voter:
         self._timer = self._loop.call_at(deadline, self._elapsed)
 
     def _elapsed(self) -> None:
+        """Nodes that spoke while this process could not listen are heard before anybody is taken for silent."""
+        if self._loop.time() > self._timer_at + LATE_S:
+            self._timer = self._loop.call_later(READ_FIRST_S, self._tell_elapsed)
+        else:
+            self._tell_elapsed()
+
+    def _tell_elapsed(self) -> None:
         self._timer = None
         deadline = self.arbiter.deadline()
         if deadline is not None and deadline <= self._loop.time():

@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tests.voter_here import VoterHere, voter_here
-from thirdvote.arbiter.interface import Connected, Level, Received
+from thirdvote.arbiter.interface import Connected, Input, Level, Received, Release
+from thirdvote.arbiter.snapshot import HolderSnapshot
 from thirdvote.config import Limits
 from thirdvote.domain import Algorithm, ClusterName, NodeId, RingId, TieBreaker, TieBreakerMode
 from thirdvote.net.control import Control
+from thirdvote.net.history import History
 from thirdvote.net.local_socket import open_local_socket
 from thirdvote.net.log import Event
 from thirdvote.wire.codec import encode
@@ -55,11 +57,11 @@ class Here:
 
 
 @asynccontextmanager
-async def control(folder: Path, limits: Limits | None = None) -> AsyncIterator[Here]:
+async def control(folder: Path, limits: Limits | None = None, history: History | None = None) -> AsyncIterator[Here]:
     async with voter_here() as here:
         here.voter.limits = limits or here.voter.limits
         shutdowns: list[int] = []
-        served = Control(here.voter, lambda: {"pid": 1}, lambda: shutdowns.append(1))
+        served = Control(here.voter, lambda: {"pid": 1}, lambda: shutdowns.append(1), history)
         path = folder / "s"
         await served.start(open_local_socket(path, 0o600, 10))
         try:
@@ -137,7 +139,7 @@ def test_what_is_not_a_request(tmp_path: Path) -> None:
             for request in ({"command": "x"}, {"command": 7}, {}):
                 answer = await client.ask(**request)
                 assert not answer["ok"]
-                assert answer["hint"] == "known are shutdown, snapshot, status, subscribe"
+                assert answer["hint"] == "known are history, holders, release, shutdown, snapshot, status, subscribe"
             assert "level" in (await client.ask(command="subscribe", level="loud"))["error"]
 
     asyncio.run(run())
@@ -233,5 +235,147 @@ def test_limits_that_change_are_in_force_at_once(tmp_path: Path) -> None:
             assert (await first.ask(command="status"))["ok"]
             second = await here.client()
             assert not (await second.hear())["ok"]
+
+    asyncio.run(run())
+
+
+LOST = HolderSnapshot(NodeId(2), connected=False, because="silent since 12:02:51", until=None)
+HERE = HolderSnapshot(NodeId(1), connected=True, because="it has the vote", until=None)
+
+
+def hold(here: Here, *holders: HolderSnapshot) -> list[Input]:
+    """The cluster "c" with node 1 and these holders; gives what is fed from now on."""
+    join(here.voter, b"c")
+    voter, arbiter = here.voter.voter, here.voter.voter.arbiter
+    snapshot = arbiter.cluster_snapshot(ClusterName(b"c"), voter.now())
+    assert snapshot is not None
+    held = replace(snapshot, holders=holders)
+    arbiter.cluster_snapshot = lambda name, now: held if name == b"c" else None  # type: ignore[method-assign]
+    fed: list[Input] = []
+    voter.feed = fed.append  # type: ignore[method-assign]
+    return fed
+
+
+def test_the_holders_of_a_cluster(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            hold(here, HERE, replace(LOST, until=here.voter.voter.now() + 30.0))
+            client = await here.client()
+            first, second = (await client.ask(command="holders", cluster="c"))["holders"]
+            assert first == {"node": 1, "connected": True, "because": "it has the vote", "until": None, "until_s": None}
+            assert (second["node"], second["because"], 25 < second["until_s"] < 31) == (2, "silent since 12:02:51", True)
+            assert second["until"].endswith("+00:00")
+
+    asyncio.run(run())
+
+
+def test_a_lost_node_is_released_on_the_word_of_whom_the_log_names(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            fed = hold(here, HERE, LOST)
+            client = await here.client()
+            assert await client.ask(command="release", cluster="c") == {"ok": True, "released": [2]}
+            assert await client.ask(command="release", cluster="c", node=2) == {"ok": True, "released": [2]}
+            assert await client.ask(command="release", cluster="c", node=[2, 3]) == {"ok": True, "released": [2]}
+            assert fed == [Release(ClusterName(b"c"), frozenset({NodeId(2)}))] * 3
+            (line, *_) = [line for line in here.voter.log if "operator" in line]
+            assert f'warning operator: cluster "c" node 2: counts as off on the word of user {os.geteuid()}' in line
+            assert f"process {os.getpid()}, who says that it can not report quorum any more; known of it: silent since 12:02:51" in line
+
+    asyncio.run(run())
+
+
+def test_what_can_not_be_released(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            fed = hold(here, HERE, LOST)
+            client = await here.client()
+
+            async def refusal(**request: object) -> tuple[str, str]:
+                answer = await client.ask(command="release", **request)
+                assert not answer["ok"]
+                return answer["error"], answer["hint"]
+
+            assert await refusal(cluster="c", node=1) == (
+                "node 1 of c is connected: it is not lost",
+                "switch it off or take it off the network; it is let go at once when it ends in order",
+            )
+            assert (await refusal(cluster="c", node=[1, 2]))[0] == "node 1 of c is connected: it is not lost"
+            assert (await refusal(cluster="c", node=3))[
+                0
+            ] == "no node 3 of c may still report quorum by a vote: there is nothing to release"
+            assert (await refusal(cluster="d"))[0] == "no cluster d is known"
+            assert (await refusal())[0] == "the cluster's name is not a string"
+            for wrong in ("2", 2.0, True, [], ["2"]):
+                assert (await refusal(cluster="c", node=wrong))[0] == "the node is not a number, nor a list of numbers"
+            assert fed == []
+
+    asyncio.run(run())
+
+
+def test_a_cluster_in_which_nothing_is_lost(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            hold(here, HERE)
+            answer = await (await here.client()).ask(command="release", cluster="c")
+            assert answer["error"] == "no lost node of c may still report quorum by a vote: there is nothing to release"
+
+    asyncio.run(run())
+
+
+@contextmanager
+def history(folder: Path) -> Iterator[History]:
+    kept = History(folder / "h", Limits(), lambda level, text: None)
+    try:
+        yield kept
+    finally:
+        kept.stop()
+
+
+def test_the_history_in_slices(tmp_path: Path) -> None:
+    async def run(kept: History) -> None:
+        async with control(tmp_path, history=kept) as here:
+            client = await here.client()
+            assert await client.ask(command="history") == {"ok": True, "events": []}
+            for number in range(250):
+                kept.take(event(str(number), b"a" if number % 2 else b"\xff"))
+            found = (await client.ask(command="history"))["events"]
+            assert [item["text"] for item in found] == [str(number) for number in range(250)]
+            assert [item["text"] for item in (await client.ask(command="history", cluster="a", limit=3))["events"]] == ["245", "247", "249"]
+            for name in ("\\xff", os.fsdecode(b"\xff")):
+                assert (await client.ask(command="history", cluster=name, limit=1))["events"][0]["cluster"] == "\\xff"
+            assert (await client.ask(command="history", since=found[-1]["time"], cluster="b"))["events"] == []
+            assert found[-1] in (await client.ask(command="history", since=found[-1]["time"]))["events"]
+            assert (await client.ask(command="history", cluster="\ud800"))["events"] == []
+
+    with history(tmp_path) as kept:
+        asyncio.run(run(kept))
+
+
+def test_a_history_that_can_not_be_asked(tmp_path: Path) -> None:
+    async def run(kept: History) -> None:
+        async with control(tmp_path, history=kept) as here:
+            client = await here.client()
+            for request, error in (
+                ({"limit": 0}, "the limit is not a number above 0"),
+                ({"limit": True}, "the limit is not a number above 0"),
+                ({"since": 5}, "since is not a time"),
+                ({"since": "yesterday"}, "since is not a time"),
+                ({"since": "2026-01-01T00:00:00"}, "since has no offset from UTC"),
+                ({"cluster": 5}, "the cluster's name is not a string"),
+            ):
+                assert (await client.ask(command="history", **request))["error"] == error
+            kept.stop()
+            assert (await client.ask(command="history"))["error"] == "the history can not be read: the arbitrator is stopping"
+
+    with history(tmp_path) as kept:
+        asyncio.run(run(kept))
+
+
+def test_no_history_is_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            answer = await (await here.client()).ask(command="history")
+            assert (answer["error"], "--history off" in answer["hint"]) == ("no history is kept", True)
 
     asyncio.run(run())
