@@ -10,16 +10,22 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from thirdvote import __version__
 from thirdvote.arbiter.arbiter import Arbiter
-from thirdvote.config import Settings
+from thirdvote.arbiter.interface import Persist, Persisted
+from thirdvote.arbiter.record import Past
+from thirdvote.config import SYNC_TIMEOUT_MS, Settings
 from thirdvote.domain import TlsSupport
 from thirdvote.errors import UserError
+from thirdvote.ledger.interface import Found, LedgerProblem
+from thirdvote.ledger.sqlite import SqliteLedger
+from thirdvote.ledger.writer import LedgerWriter
 from thirdvote.net.control import Control
 from thirdvote.net.instance import DataLock
 from thirdvote.net.listener import Listener, connections_possible, open_port, raise_descriptor_limit
@@ -45,6 +51,9 @@ DAEMON_NAME = "corosync-qnetd"
 CONTROL_MODE = 0o600
 QNETD_MODE = 0o660
 """Whoever may write to these sockets may end the voter."""
+
+DOUBT_MARGIN = 1.1
+"""For clocks that differ, and a process that is held up."""
 
 Reload = Callable[[], Settings]
 
@@ -100,6 +109,7 @@ class _Process:
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._descriptors = raise_descriptor_limit()
+        self._has_stopped = False
         self._warnings: tuple[str, ...] = ()
         self._context = self._tls_context()
         limits = settings.limits
@@ -127,7 +137,15 @@ class _Process:
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
-        self._voter = Voter(loop, Arbiter(self._settings), self._settings, self._context, self._log, self._most())
+        self._loop = loop
+        self._ledger = LedgerWriter(
+            SqliteLedger(Path(self._settings.data) / "ledger.db"),
+            lambda tickets, problem: self._in_loop(self._persisted, tickets, problem),
+            lambda problem: self._in_loop(self._ledger_changed, problem),
+            doubt_s(self._settings),
+        )
+        arbiter = Arbiter(self._settings, self._open_ledger(), self._say_time)
+        self._voter = Voter(loop, arbiter, self._settings, self._context, self._log, self._most(), self._keep)
         self._control = Control(self._voter, self._status, self._ended.set)
         self._qnetd = QnetdSocket(self._voter, self._server_status, self._ended.set)
         await self._control.start(self._control_socket)
@@ -153,6 +171,8 @@ class _Process:
         self._log.info("stopping", "nodes are disconnected without a decision")
         self._listener.close()
         await self._voter.stop()
+        self._has_stopped = True
+        await asyncio.to_thread(self._ledger.close)
         await self._control.stop()
         await self._qnetd.stop()
         remove_local_socket(self._control_socket, self._control_path)
@@ -184,6 +204,45 @@ class _Process:
     def _watch(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
         interval = watchdog_interval_s()
         return None if interval is None else loop.create_task(_ping(interval))
+
+    def _say_time(self, time_: float) -> str:
+        """Of the loop's clock, as the clock on the wall will show it."""
+        return f"{datetime.now() + timedelta(seconds=time_ - self._loop.time()):%H:%M:%S}"
+
+    # ---- the ledger
+
+    def _open_ledger(self) -> Past:
+        started = self._loop.time()
+        found = self._ledger.open()
+        problem = self._ledger.state.problem
+        if problem is not None:
+            self._ledger_changed(problem)
+        elif found.doubt:
+            self._say_doubt(found)
+        return Past(started, found.records, complete=not found.doubt)
+
+    def _say_doubt(self, found: Found) -> None:
+        told = self._log.info if found.is_first else self._log.warning
+        told("ledger", f"{found.doubt}: unless all of its nodes are together, a cluster waits until no vote of before can count any more")
+
+    def _keep(self, effect: Persist) -> None:
+        self._ledger.keep(effect.ticket, effect.cluster, effect.record)
+
+    def _in_loop(self, call: Callable[..., None], *arguments: Any) -> None:
+        """From the ledger's thread."""
+        with suppress(RuntimeError):  # the loop is closed: a disk was so slow that the stop did not wait for it
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _persisted(self, tickets: tuple[int, ...], problem: str) -> None:
+        if not self._has_stopped:
+            self._voter.feed(Persisted(tickets, problem))
+
+    def _ledger_changed(self, problem: LedgerProblem | None) -> None:
+        if problem is None:
+            self._log.info("ledger", "the ledger is written again")
+            return
+        hint = f" (hint: {problem.hint})" if problem.hint else ""
+        self._log.error("ledger", f"no vote is given that needs a new record: {problem}{hint}")
 
     # ---- SIGHUP
 
@@ -238,10 +297,24 @@ class _Process:
             "connections_max": voter.admission.most,
             "clusters": clusters,
             "data": settings.data,
+            "ledger": self._ledger_status(),
             "control": str(self._control_path),
             "qnetd_socket": settings.qnetd_socket or None,
             "log_level": settings.log_level,
             "limits": asdict(settings.limits),
+        }
+
+    def _ledger_status(self) -> dict[str, Any]:
+        state = self._ledger.state
+        return {
+            "path": state.place,
+            "state": "ok" if state.problem is None else "failing",
+            "problem": None if state.problem is None else str(state.problem),
+            "hint": None if state.problem is None else state.problem.hint,
+            "records": state.records,
+            "past_complete": not state.doubt,
+            "commits": state.commits,
+            "last_commit_ms": state.last_commit_ms,
         }
 
     def _server_status(self) -> ServerStatus:
@@ -258,6 +331,17 @@ class _Process:
             send_size=settings.limits.send_size,
             receive_size=settings.limits.receive_size,
         )
+
+
+def doubt_s(settings: Settings) -> float:
+    """After a start: how long a vote of which nothing is known can count. A node that is silent since then reports quorum for a
+    heartbeat and quorum.device.timeout, which is 1.25 heartbeats; one whose ring changes just before for sync_timeout more.
+    """
+    heartbeat_ms = settings.limits.heartbeat_ms_max
+    timeouts = (own.timeout_ms or 0 for own in settings.clusters.values())
+    sync_timeouts = (own.sync_timeout_ms or 0 for own in settings.clusters.values())
+    total_ms = heartbeat_ms + max(heartbeat_ms * 1.25, *timeouts, 0) + max(SYNC_TIMEOUT_MS, *sync_timeouts, 0)
+    return DOUBT_MARGIN * total_ms / 1_000
 
 
 def _open_qnetd_socket(settings: Settings, path: Path) -> socket.socket:

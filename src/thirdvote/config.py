@@ -93,6 +93,7 @@ class ClusterSettings:
     late_answers: bool | None = None
     timeout_ms: int | None = None
     sync_timeout_ms: int | None = None
+    token_ms: int | None = None
     wait_for_all: bool | None = None
 
 
@@ -108,6 +109,8 @@ class ClusterPolicy:
     late_answers: bool
     timeout_ms: int | None = None
     sync_timeout_ms: int = SYNC_TIMEOUT_MS
+    token_ms: int | None = None
+    """totem.token as in force; None: not known."""
     wait_for_all: bool = False
 
 
@@ -124,6 +127,7 @@ class Settings:
     late_answers: bool = True
     test_algorithm: bool = False
     keep_active_partition: bool = False
+    ledger: str = "sqlite"
     control: str = ""
     qnetd_socket: str = ""
     history: bool = True
@@ -153,6 +157,7 @@ class Settings:
             late_answers=self.late_answers if own.late_answers is None else own.late_answers,
             timeout_ms=own.timeout_ms,
             sync_timeout_ms=SYNC_TIMEOUT_MS if own.sync_timeout_ms is None else own.sync_timeout_ms,
+            token_ms=own.token_ms,
             wait_for_all=bool(own.wait_for_all),
         )
 
@@ -267,6 +272,14 @@ def read_milliseconds(text: str) -> int:
     return int(text)
 
 
+def read_ledger(text: str) -> str:
+    if text.lower().startswith("etcd:"):
+        raise ValueError("sqlite, as this version can not keep its ledger in etcd")
+    if text.lower() != "sqlite":
+        raise ValueError("sqlite")
+    return "sqlite"
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.lower() not in words:
@@ -306,6 +319,7 @@ OPTIONS = (
         ON_OFF,
         "ffsplit: a tie goes to the side that had the vote, where nodes do not say",
     ),
+    Option("ledger", read_ledger, str, "sqlite", "where it is kept who has the vote, for a restart"),
     Option("control", read_socket_path, str, "PATH", "socket for status, clusters, watch and the like"),
     Option("qnetd-socket", read_socket_path, str, "PATH", "socket for corosync-qnetd-tool"),
     Option("history", read_on_off, show_on_off, ON_OFF, "keep what happened across restarts, for `thirdvote history`"),

@@ -52,10 +52,19 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("connected", f"{connected}{arriving}, room for {found['connections_max']} in all"),
         ("handover", found["handover"]),
         ("data", found["data"]),
+        ("ledger", _ledger(found["ledger"])),
     ]
     if found["test_algorithm"]:
         lines.append(("algorithms", "test is served: in such a cluster every partition has the vote"))
     return lines
+
+
+def _ledger(ledger: dict[str, Any]) -> str:
+    """What is wrong with it is a problem, and is told there."""
+    if ledger["state"] != "ok":
+        return f"{ledger['path']}, can not be written"
+    past = "" if ledger["past_complete"] else ", begun or restored at the last start"
+    return f"{ledger['path']}, {counted(ledger['records'], 'record')}{past}"
 
 
 def _local(time: str) -> str:
@@ -67,6 +76,10 @@ def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[s
     problems = [problem for cluster in clusters for problem in _problems_of_cluster(cluster)]
     if found["connections"] >= NEARLY_FULL * found["connections_max"]:
         problems.insert(0, f"{found['connections']} of {found['connections_max']} possible connections are in use")
+    ledger = found["ledger"]
+    if ledger["state"] != "ok":
+        hint = f" (hint: {ledger['hint']})" if ledger["hint"] else ""
+        problems.insert(0, f"no vote is given that needs a new record: {ledger['problem']}{hint}")
     return problems
 
 

@@ -1,0 +1,41 @@
+"""A cluster's record as the columns of a row. Names are bytes; lists are JSON, so that a person can read the table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from thirdvote.arbiter.record import ClusterRecord, HolderRecord
+from thirdvote.domain import Algorithm, ClusterName, NodeId
+
+Row = tuple[bytes, int, str, str]
+"""Name; algorithm by its number in the protocol; node ids "[1, 2]"; holders "[[1, 8000]]", each with its heartbeat in ms."""
+
+
+def row_of(name: ClusterName, record: ClusterRecord) -> Row:
+    partition = json.dumps(sorted(record.partition))
+    holders = json.dumps([[holder.node_id, holder.heartbeat_ms] for holder in record.holders])
+    return name, int(record.algorithm), partition, holders
+
+
+def record_of(row: tuple[Any, ...]) -> tuple[ClusterName, ClusterRecord]:
+    """ValueError for what `row_of` can not have made."""
+    try:
+        name, algorithm, partition, holders = row
+        record = ClusterRecord(
+            Algorithm(algorithm),
+            frozenset(NodeId(_number(node_id)) for node_id in json.loads(partition)),
+            tuple(HolderRecord(NodeId(_number(node_id)), _number(heartbeat_ms)) for node_id, heartbeat_ms in json.loads(holders)),
+        )
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(name, bytes):
+        raise ValueError("a name that is not bytes")
+    return ClusterName(name), record
+
+
+def _number(value: object) -> int:
+    """What the protocol has: 32 bits without a sign."""
+    if type(value) is not int or not 0 <= value < 1 << 32:
+        raise ValueError(f"{value!r} is not a number of 32 bits")
+    return value
