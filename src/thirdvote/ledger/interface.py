@@ -17,18 +17,6 @@ Batch = Mapping[ClusterName, ClusterRecord | None]
 """None: nothing is to be kept of that cluster any more."""
 
 
-class LedgerProblem(Exception):
-    """`str` is a clause for a person that says what is wrong and where; `hint` what mends it.
-
-    `lasting`: the store has to be opened anew before anything can be written again.
-    """
-
-    def __init__(self, message: str, hint: str, lasting: bool = True) -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.lasting = lasting
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is known of the past. `doubt` is a clause on why votes may have been given of which there is no record; empty when
@@ -38,6 +26,20 @@ class Found:
     records: Mapping[ClusterName, ClusterRecord] = field(default_factory=dict)
     doubt: str = ""
     is_first: bool = False
+
+
+class LedgerProblem(Exception):
+    """`str` is a clause for a person that says what is wrong and where; `hint` what mends it.
+
+    `lasting`: the store has to be opened anew before anything can be written again. `found`: of one that can not be written,
+    what could be read nevertheless.
+    """
+
+    def __init__(self, message: str, hint: str, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.lasting = lasting
+        self.found: Found | None = None
 
 
 class Ledger(Protocol):

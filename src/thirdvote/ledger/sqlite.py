@@ -14,9 +14,11 @@ import os
 import shlex
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.domain import ClusterName
@@ -69,6 +71,7 @@ class SqliteLedger:
         self._inode = 0
         self._generation = 0
         self._records = 0
+        self._had_log = False
 
     @property
     def place(self) -> str:
@@ -81,8 +84,10 @@ class SqliteLedger:
     def open(self) -> Found:
         try:
             return self._guarded(self._open)
-        except LedgerProblem:
+        except LedgerProblem as problem:
             self._drop()
+            self._say_that_the_log_is_in()
+            problem.found = self._only_read()
             raise
 
     def write(self, batch: Batch) -> None:
@@ -107,22 +112,38 @@ class SqliteLedger:
 
     def _open(self) -> Found:
         self._make_file()
-        had_log = self._log_path.exists()
-        database = self._connect()
+        self._had_log = self._had_log or self._log_path.exists()
+        database = self._connect(str(self._path))
         self._database = database
         is_new = self._check_kind(database)
         self._prepare(database)
         beside = read_generation(self._generation_path)
-        inode, generation, doubtful = database.execute("SELECT inode, generation, doubtful FROM about").fetchone()
-        if is_new:
-            doubt = _FIRST if beside is None else _LOST
-        else:
-            doubt = _COPY if inode != str(self._inode) else _doubt(beside, generation, had_log)
-        doubt = doubt or (_DOUBTFUL if doubtful else "")
-        self._count_start(max(generation, beside.number if beside else 0) + 1, doubt)
+        is_first = is_new and beside is None
+        doubt = _FIRST if is_first else _LOST if is_new else self._doubt(database, beside)
+        self._count_start(database, beside, doubt)
         records = self._read(database)
         self._records = len(records)
-        return Found(records, doubt, is_new and beside is None)
+        return Found(records, doubt, is_first)
+
+    def _only_read(self) -> Found | None:
+        """Of a ledger that is whole, but is locked, or has no room to grow: who had the vote keeps it. None when it can not be read."""
+        address = f"file:{quote(self.place)}?mode=ro"
+        with suppress(sqlite3.Error, OSError, LedgerProblem):
+            self._inode = self._inode_now()
+            if not (self._log_path.exists() and self._log_path.stat().st_size):
+                address += "&immutable=1"  # else it makes files beside it, for which there is no room
+            with closing(self._connect(address, is_address=True)) as database:
+                if self._check_kind(database) or _pragma(database, "user_version") != len(self._migrations):
+                    return None
+                return Found(self._read(database), self._doubt(database, read_generation(self._generation_path)))
+        return None
+
+    def _say_that_the_log_is_in(self) -> None:
+        """SQLite moves it into the file when it closes that, also after an attempt that failed."""
+        with suppress(OSError):
+            beside = read_generation(self._generation_path)
+            if self._had_log and not self._log_path.exists() and beside is not None and not beside.closed:
+                write_generation(self._generation_path, replace(beside, closed=True))
 
     def _make_file(self) -> None:
         """For its owner alone, before SQLite can make one for everybody. It is closed again before SQLite holds a lock on it."""
@@ -130,8 +151,19 @@ class SqliteLedger:
         self._inode = os.fstat(descriptor).st_ino
         os.close(descriptor)
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=16)
+    def _connect(self, place: str, is_address: bool = False) -> sqlite3.Connection:
+        return sqlite3.connect(place, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=16, uri=is_address)
+
+    def _doubt(self, database: sqlite3.Connection, beside: Generation | None) -> str:
+        """`beside` is from the file beside it."""
+        inode, generation, doubtful = database.execute("SELECT inode, generation, doubtful FROM about").fetchone()
+        if inode != str(self._inode):
+            return _COPY
+        if beside is None or generation not in (beside.number, beside.number + 1):
+            return _OLDER
+        if generation == beside.number and not beside.closed and not self._had_log:
+            return _WITHOUT_LOG
+        return _DOUBTFUL if doubtful else ""
 
     def _check_kind(self, database: sqlite3.Connection) -> bool:
         """True for an empty file. Nothing was changed in it when this raises."""
@@ -172,8 +204,10 @@ class SqliteLedger:
 
         self._transaction(steps)
 
-    def _count_start(self, generation: int, doubt: str) -> None:
+    def _count_start(self, database: sqlite3.Connection, beside: Generation | None, doubt: str) -> None:
         """In the database first: when this ends in between, the database is one ahead, and no record can have come since."""
+        counted = int(database.execute("SELECT generation FROM about").fetchone()[0])
+        generation = max(counted, beside.number if beside else 0) + 1
         values = (str(self._inode), generation, bool(doubt))
         self._transaction(lambda database: database.execute("UPDATE about SET inode = ?, generation = ?, doubtful = ?", values))
         write_generation(self._generation_path, Generation(generation, closed=False))
@@ -251,13 +285,19 @@ class SqliteLedger:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 message = f"the ledger {self._path} is locked by another program"
                 return LedgerProblem(message, f"find it with `fuser {shlex.quote(self.place)}` and end it", lasting=False)
-            case sqlite3.SQLITE_FULL:
+            case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR if code == sqlite3.SQLITE_FULL or self._has_no_room():
                 message = f"the ledger {self._path} can not be written: no room is left on its file system"
                 return LedgerProblem(message, f"make room: `df {shlex.quote(str(self._path.parent))}`", lasting=False)
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return self._damaged(str(error))
             case _:
                 return self._unusable(str(error))
+
+    def _has_no_room(self) -> bool:
+        """SQLite calls some writes that find none an error of the disk."""
+        with suppress(OSError):
+            return os.statvfs(self._path.parent).f_bavail == 0
+        return False
 
     def _damaged(self, reason: str) -> LedgerProblem:
         return LedgerProblem(f"the ledger {self._path} is damaged ({reason})", self._move_away("to begin a new one"))
@@ -276,13 +316,6 @@ class SqliteLedger:
         return (
             f"check that {folder} and the files in it can be written by user {user}, group {group}, or choose another directory with --data"
         )
-
-
-def _doubt(beside: Generation | None, generation: int, had_log: bool) -> str:
-    """`beside` is from the file, `generation` from the database."""
-    if beside is None or generation not in (beside.number, beside.number + 1):
-        return _OLDER
-    return _WITHOUT_LOG if generation == beside.number and not beside.closed and not had_log else ""
 
 
 def _pragma(database: sqlite3.Connection, name: str) -> int:

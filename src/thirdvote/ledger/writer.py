@@ -79,7 +79,7 @@ class LedgerWriter:
         self._last_commit_ms: float | None = None
 
     def open(self) -> Found:
-        """Call it first, and once. A ledger that can not be used is one of which nothing is known; `state` has the problem."""
+        """Call it first, and once. Of a ledger that can not even be read nothing is known; `state` has the problem."""
         self._tried_at = self._clock()
         try:
             found = self._ledger.open()
@@ -87,7 +87,7 @@ class LedgerWriter:
         except LedgerProblem as problem:
             self._problem = problem.with_traceback(None)
             self._failed_to_open = True
-            found = Found(doubt="the ledger can not be used")
+            found = problem.found or Found(doubt="the ledger can not be used")
         self._written = dict(found.records)
         self._doubt = found.doubt
         if found.doubt:

@@ -32,8 +32,8 @@ class DataLock:
             hint = f"stop it first (kill {holder}), or use another directory with --data"
             raise UserError(f"another thirdvote serve is running on {self._data} (pid {holder})", hint) from None
         try:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            written = os.write(descriptor, f"{os.getpid()}\n".encode())  # over the old one, for which a full disk has room
+            os.ftruncate(descriptor, written)
         except OSError as error:
             os.close(descriptor)
             raise self._unusable(error) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -44,6 +45,7 @@ def problem_of(path: Path) -> LedgerProblem:
     with pytest.raises(LedgerProblem) as caught:
         SqliteLedger(path).open()
     assert path.read_bytes() == before
+    assert caught.value.found is None
     return caught.value
 
 
@@ -260,8 +262,9 @@ def test_locked_at_the_start_and_while_it_is_used(path: Path, monkeypatch: pytes
     ended_ledger(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerProblem, match=f"{path} is locked by another program"):
+        with pytest.raises(LedgerProblem, match=f"{path} is locked by another program") as at_start:
             SqliteLedger(path).open()
+        assert at_start.value.found == Found({WEB: record_with(1, 2)})
         other.execute("ROLLBACK")
         with opened(path) as (ledger, _):
             other.execute("BEGIN IMMEDIATE")
@@ -322,6 +325,30 @@ def test_a_file_system_that_is_full(tmp_path: Path) -> None:
 
 
 @needs_mount
+@pytest.mark.parametrize("killed", [False, True])
+def test_one_that_has_no_room_to_grow_at_the_start_can_be_read(tmp_path: Path, killed: bool) -> None:
+    folder = tmp_path / "full"
+    path = folder / "ledger.db"
+    with small_file_system(folder):
+        ended_ledger(path)
+        if killed:
+            killed_with(path, "ledger.write({WEB: record_with(3)})")
+        fill(folder / "other")
+        with pytest.raises(LedgerProblem, match="no room is left on its file system") as caught:
+            SqliteLedger(path).open()
+        assert caught.value.found == Found({WEB: record_with(3) if killed else record_with(1, 2)})
+        (folder / "other").unlink()
+        with opened(path) as (_, found):
+            assert found.records == caught.value.found.records
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4_096))
+
+
+@needs_mount
 def test_a_file_system_without_any_room_at_the_start(tmp_path: Path) -> None:
     folder = tmp_path / "full"
     with small_file_system(folder, "4k"):
@@ -337,8 +364,9 @@ def test_a_file_system_that_is_read_only(tmp_path: Path) -> None:
     with small_file_system(folder):
         ended_ledger(folder / "ledger.db")
         remount(folder, "ro")
-        with pytest.raises(LedgerProblem, match=r"can not be used \(read-only file system\)"):
+        with pytest.raises(LedgerProblem, match=r"can not be used \(read-only file system\)") as caught:
             SqliteLedger(folder / "ledger.db").open()
+        assert caught.value.found == Found({WEB: record_with(1, 2)})
         remount(folder, "rw")
         with opened(folder / "ledger.db") as (_, found):
             assert found == Found({WEB: record_with(1, 2)})

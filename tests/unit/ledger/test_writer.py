@@ -210,6 +210,21 @@ def test_one_that_can_not_be_opened_is_tried_again_after_a_while() -> None:
     assert store.calls == ["open", "open", "open", "write", "close"]
 
 
+def test_one_that_can_only_be_read_is_used_as_far_as_it_goes() -> None:
+    store = Store()
+    problem = LedgerProblem("it is locked", "", lasting=False)
+    problem.found = Found({DB: record_with(4)})
+    store.problems = [problem]
+    desk = Desk(store)
+    assert desk.found is problem.found
+    assert desk.writer.state.doubt == ""
+    desk.now += REOPEN_S
+    store.found = problem.found
+    assert desk.kept(1) == ""
+    desk.writer.close()
+    assert store.batches == [{WEB: record_with(1)}]
+
+
 def test_one_that_is_opened_but_not_filled_is_not_used() -> None:
     desk = Desk(Store())
     assert desk.kept(1) == ""
