@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import pytest
 
-from tests.e2e.lab.arbitrator import StockNames
+from tests.e2e.lab.arbitrator import OwnNames, StockNames
 from tests.e2e.lab.cluster import Cluster, StockCluster, running_cluster
+from tests.e2e.lab.faults import Fault
+from tests.e2e.lab.fleet import Plan, Result, run_side_by_side
 
 PROGRAMS = (
     *("corosync", "corosync-quorumtool", "corosync-cfgtool", "corosync-qdevice", "corosync-qdevice-tool"),
@@ -43,6 +46,20 @@ def cluster(shared_cluster: StockCluster) -> StockCluster:
     """The module's cluster, whole, with all votes."""
     shared_cluster.restore()
     return shared_cluster
+
+
+@pytest.fixture(scope="module")
+def results(request: pytest.FixtureRequest, real_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """By the names of the faults that the module's tests ask for as `fault`: what came of them, each in a cluster of its own as SETTINGS
+    and NODES say, at `thirdvote serve` with OPTIONS."""
+    module = request.module
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.module is module]
+    parameters = [item.callspec.params.get("fault") for item in items if hasattr(item, "callspec")]
+    asked = {fault.name: fault for fault in parameters if isinstance(fault, Fault)}
+    kind = partial(OwnNames, options=("--log-level", "debug", *getattr(module, "OPTIONS", ())))
+    plans = [Plan(fault.name, module.SETTINGS, module.NODES, kind, (fault,)) for fault in asked.values()]
+    folder = tmp_path_factory.mktemp(module.__name__.rpartition(".")[2])
+    return {result.fault.name: result for result in run_side_by_side(plans, folder)}
 
 
 @pytest.hookimpl(wrapper=True)

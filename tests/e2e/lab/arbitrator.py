@@ -65,13 +65,13 @@ class Arbitrator(Machine, ABC):
 class StockNames(Arbitrator):
     """What `pvecm` and the nodes' tools expect."""
 
-    def __init__(self, switch: Switch, folder: Path) -> None:
+    def __init__(self, switch: Switch, folder: Path, server: str = SERVER) -> None:
         super().__init__(switch, folder)
         self.tls: TlsOfServer = "on"
         links = folder / "bin"
         links.mkdir()
         self.programs.append(str(links))
-        if SERVER == "stock":
+        if server == "stock":
             _link_stock_programs(links)
         else:
             run([sys.executable, "-m", "thirdvote", "compat", str(links)])
@@ -92,7 +92,11 @@ class StockNames(Arbitrator):
 
 
 class OwnNames(Arbitrator):
-    """The program under its own name, with the data where it is for root."""
+    """The program under its own name, with the data where it is for root. `options` are those of `thirdvote serve`."""
+
+    def __init__(self, switch: Switch, folder: Path, options: tuple[str, ...] = ()) -> None:
+        super().__init__(switch, folder)
+        self.options = options
 
     def make_authority(self) -> Path:
         self.start_server()
@@ -104,7 +108,8 @@ class OwnNames(Arbitrator):
         return certificate
 
     def start_server(self) -> None:
-        self._start_and_wait("thirdvote", (sys.executable, "-m", "thirdvote", "serve"), (sys.executable, "-m", "thirdvote", "status"))
+        ours = (sys.executable, "-m", "thirdvote")
+        self._start_and_wait("thirdvote", (*ours, "serve", *self.options), (*ours, "status"))
 
     def thirdvote(self, *arguments: str | Path) -> str:
         return self.run(sys.executable, "-m", "thirdvote", *arguments)

@@ -34,6 +34,7 @@ class Program:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(environment), start_new_session=True
             )
         self._pid = only_child(self._entrance)
+        self.stopped = False
 
     @property
     def pid(self) -> int:
@@ -48,11 +49,15 @@ class Program:
         if not self.running:
             return
         os.kill(self.pid, number)
+        if number in (signal.SIGSTOP, signal.SIGCONT):
+            self.stopped = number is signal.SIGSTOP
         if number is signal.SIGCONT:  # nsenter stops itself when its child is stopped
             self._entrance.send_signal(number)
 
     def wait(self, seconds: float = END_SECONDS_MAX) -> int:
         """The exit status, or the negative number of the signal that ended it."""
+        if self.stopped:  # and nsenter with it, which would not see the end
+            self._entrance.send_signal(signal.SIGCONT)
         return self._entrance.wait(seconds)
 
     def stop(self) -> int:

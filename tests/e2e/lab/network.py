@@ -42,9 +42,11 @@ class Switch:
         self._ip("link", "set", port, "up")
         self._cable_pulled.discard(port)
 
-    def partition(self, *sides: Iterable[str]) -> None:
-        """Ports of different sides do not hear each other; ports of no side hear all. Replaces an earlier partition in one step."""
+    def partition(self, *sides: Iterable[str], lost: Iterable[tuple[str, str]] = ()) -> None:
+        """Ports of different sides do not hear each other; ports of no side hear all. What goes from the first port of a pair in
+        `lost` to the second is dropped too, what comes back is not. Replaces an earlier partition in one step."""
         pairs = [pair for one, other in combinations(sides, 2) for a in one for b in other for pair in permutations((a, b))]
+        pairs += lost
         rules = "\n".join(f'iifname "{a}" oifname "{b}" drop' for a, b in pairs)
         chain = f"chain forward {{\ntype filter hook forward priority 0\n{rules}\n}}"
         run(

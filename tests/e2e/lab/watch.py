@@ -221,5 +221,6 @@ class _Monitor:
 
     def close(self) -> None:
         if self._pid is not None and self._process.poll() is None:
-            os.kill(self._pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended with its machine, and nsenter does not know yet
+                os.kill(self._pid, signal.SIGKILL)
         self._process.communicate()

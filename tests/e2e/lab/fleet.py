@@ -1,0 +1,116 @@
+"""Many clusters side by side, each with a fault of its own: most of a fault is waiting."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.lab.arbitrator import Arbitrator
+from tests.e2e.lab.cluster import Cluster, running_cluster
+from tests.e2e.lab.faults import Fault, Outcome, observe
+from tests.e2e.lab.network import Switch
+from tests.e2e.lab.settings import Settings
+from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS
+
+STARTS_AT_ONCE = 2
+"""What takes a processor is the start; it must not disturb the clusters in which something is measured."""
+
+START_SECONDS_MAX = 240
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One cluster, and the faults that happen to it one after the other."""
+
+    name: str
+    settings: Settings
+    nodes: int
+    kind: Callable[[Switch, Path], Arbitrator]
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """`problem` stands for the outcome when there is none, or when the cluster was not whole again afterwards."""
+
+    plan: Plan
+    fault: Fault
+    outcome: Outcome | None
+    problem: Exception | None
+    logs: str
+
+    def expect(self) -> Outcome:
+        if self.problem is not None:
+            raise self.problem
+        assert self.outcome is not None
+        return self.outcome
+
+    def expect_safe(self) -> Outcome:
+        """The vote was never counted twice, and nobody who goes on lost quorum without need."""
+        outcome = self.expect()
+        shown = f"{outcome.evidence}\n{self.logs}"
+        assert outcome.overlap_s <= OVERLAP_RESOLUTION_SECONDS, f"two sides had quorum for {outcome.overlap_s:.2f} s\n{shown}"
+        assert not (self.fault.keeps and outcome.lost), f"quorum was lost: {outcome.lost}\n{shown}"
+        return outcome
+
+
+def run_side_by_side(plans: Iterable[Plan], folder: Path, say: Callable[[Result], None] = lambda result: None) -> list[Result]:
+    """Starts all clusters, then lets the faults happen. `say` is called from the threads of the clusters, after each fault."""
+    plans = list(plans)
+    all_started = threading.Barrier(len(plans))
+    starting = threading.Semaphore(STARTS_AT_ONCE)
+
+    def run(plan: Plan) -> list[Result]:
+        with ExitStack() as stack:
+            try:
+                with starting:
+                    place = folder / re.sub(r"\W+", "-", plan.name)
+                    cluster = stack.enter_context(running_cluster(plan.settings, plan.nodes, plan.kind, place))
+            except Exception as error:
+                all_started.wait(START_SECONDS_MAX)
+                return [Result(plan, fault, None, error, "") for fault in plan.faults]
+            all_started.wait(START_SECONDS_MAX)
+            results = []
+            for fault in plan.faults:
+                result = _run_fault(plan, cluster, fault)
+                results.append(result)
+                say(result)
+                if result.problem is not None:
+                    break
+            return results
+
+    with ThreadPoolExecutor(len(plans)) as pool:
+        futures: list[Future[list[Result]]] = [pool.submit(run, plan) for plan in plans]
+        return [result for future in futures for result in future.result()]
+
+
+def _run_fault(plan: Plan, cluster: Cluster[Arbitrator], fault: Fault) -> Result:
+    """A cluster that is whole again has all its votes again, whatever happened."""
+    outcome, logs = None, ""
+    try:
+        outcome = observe(cluster, fault, seed=random.getrandbits(32))
+        logs = cluster.evidence()
+        _end_hung_daemons(cluster)
+        cluster.restore()
+    except Exception as error:
+        error.add_note(f"{plan.name}: {fault.name}")
+        error.add_note(cluster.evidence())
+        _end_hung_daemons(cluster)
+        return Result(plan, fault, outcome, error, logs)
+    return Result(plan, fault, outcome, None, logs)
+
+
+def _end_hung_daemons(cluster: Cluster[Arbitrator]) -> None:
+    """A stopped program can neither be ended in order nor waited for."""
+    for node in cluster.nodes:
+        if node.qdevice is not None and node.qdevice.stopped:
+            node.qdevice.kill()
+    server = cluster.arbitrator.server
+    if server is not None and server.stopped:
+        server.kill()

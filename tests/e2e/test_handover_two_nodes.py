@@ -1,0 +1,33 @@
+"""Every fault of two nodes with the device's default timeouts: never two sides with quorum, and the right one in the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.lab.faults import ARBITRATORS, HEALTHY, TWO_NODES, Fault, fault_name
+from tests.e2e.lab.fleet import Result
+from tests.e2e.lab.settings import Settings
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+SETTINGS = Settings()
+NODES = 2
+
+ORDERLY_SECONDS_MAX = 1.0
+
+
+@pytest.mark.parametrize("fault", [*TWO_NODES, *ARBITRATORS], ids=fault_name)
+def test_one_vote(results: dict[str, Result], fault: Fault) -> None:
+    results[fault.name].expect_safe()
+
+
+@pytest.mark.parametrize("fault", HEALTHY, ids=fault_name)
+def test_a_fault_beside_a_healthy_cluster_takes_quorum_from_nobody(results: dict[str, Result], fault: Fault) -> None:
+    results[fault.name].expect_safe()
+
+
+@pytest.mark.parametrize("fault", [fault for fault in TWO_NODES if fault.name == "node 2 shuts down"], ids=fault_name)
+def test_nobody_waits_for_a_node_that_leaves_in_order(results: dict[str, Result], fault: Fault) -> None:
+    outcome = results[fault.name].expect_safe()
+    assert outcome.detected_s is not None
+    assert outcome.handover_s - outcome.detected_s < ORDERLY_SECONDS_MAX, outcome.evidence
