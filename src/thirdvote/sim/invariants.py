@@ -1,0 +1,148 @@
+"""What must hold in every simulated world, and the first moment at which it does not.
+
+OVERLAP   under `safe`, no node reports quorum in a ring without another node that still reports it, for longer than 0.1 s
+LIVENESS  a cluster that is whole again, with its arbitrator, gets all its votes back
+WAIT      a partition that can have the vote, and stands still, does not wait for it longer than the policy says
+LEDGER    at the moment at which a vote leaves, the disk has the record that names its node as a holder
+HEALTHY   no node of a whole cluster loses quorum by faults of the arbitrator alone
+
+Overlap is excused in two cases, and in no others: a member of the ring has a daemon that hangs, or did, since the ring was formed, so
+nobody polls for it; or a partition has quorum by its nodes' votes alone, so no vote was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, Vote
+from thirdvote.sim.corosync import NOTHING, Report
+from thirdvote.sim.disk import Disk
+from thirdvote.sim.schedule import Fault, KillDaemon, Schedule, Setup, is_of_the_arbitrator
+from thirdvote.wire.codec import HEADER, decode
+from thirdvote.wire.messages import AskForVoteReply, HeuristicsChangeReply, MessageType, NodeListReply, VoteInfo
+
+OVERLAP_S_MAX = 0.1
+"""What is below it can not be told from none by a real node's services."""
+
+
+class Invariant(StrEnum):
+    OVERLAP = "overlap"
+    LIVENESS = "liveness"
+    WAIT = "wait"
+    LEDGER = "ledger"
+    HEALTHY = "healthy"
+    PROGRAM = "program"
+    """Not an invariant: the arbiter itself failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    invariant: Invariant
+    at: float
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A partition of the cluster got quorum, `seconds` after the last `fault` before it."""
+
+    fault: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Measures:
+    overlap_s: float = 0.0
+    excused_overlap_s: float = 0.0
+    wait_s: float = 0.0
+    whole_again_s: float | None = None
+    hand_overs: list[HandOver] = field(default_factory=list)
+
+
+def quorum_of(setup: Setup) -> int:
+    return (setup.nodes + setup.device_votes) // 2 + 1
+
+
+def liveness_s(setup: Setup) -> float:
+    """From the repair to all votes: daemons connect again (they sleep, then wait for their connect timer), and the last ring that
+    somebody still waits in is over.
+    """
+    return setup.sync_timeout_s + 4 * setup.heartbeat_s + 2 * setup.poll_s + 5 * setup.token_s + 5.0
+
+
+def wait_s(schedule: Schedule) -> float:
+    """The longest wait of a partition that can have the vote, from the last fault, or from when all its nodes are connected:
+    H + T for a holder that hangs or is silent, two polls for one that gave up before its ring changed; ST for one whose daemon was killed.
+    """
+    setup = schedule.setup
+    steady = setup.heartbeat_s + setup.timeout_s + 2 * setup.poll_s
+    was_killed = not setup.tls or any(isinstance(fault, KillDaemon) for fault in schedule.faults)
+    frozen = setup.sync_timeout_s if was_killed or not setup.gives_up_its_vote else 0.0
+    return max(steady, frozen) + 4 * setup.token_s + 2.0
+
+
+class Votes:
+    """Which messages carry a vote that a node may cast."""
+
+    CARRIERS = frozenset(
+        map(
+            int,
+            (
+                MessageType.NODE_LIST_REPLY,
+                MessageType.ASK_FOR_VOTE_REPLY,
+                MessageType.VOTE_INFO,
+                MessageType.HEURISTICS_CHANGE_REPLY,
+            ),
+        )
+    )
+
+    @classmethod
+    def gives(cls, data: bytes) -> bool:
+        """`data` is a message, or several."""
+        while data:
+            number, length = HEADER.unpack_from(data)
+            body, data = data[HEADER.size : HEADER.size + length], data[HEADER.size + length :]
+            if number in cls.CARRIERS:
+                message = decode(MessageType(number), body)
+                assert isinstance(message, NodeListReply | AskForVoteReply | VoteInfo | HeuristicsChangeReply)
+                if message.vote is Vote.ACK:
+                    return True
+        return False
+
+
+def is_in_ledger(disk: Disk, cluster: ClusterName, node: int) -> bool:
+    record = disk.records.get(cluster)
+    return record is not None and any(holder.node_id == NodeId(node) for holder in record.holders)
+
+
+def keeps_a_ledger(setup: Setup) -> bool:
+    return setup.handover is not Handover.STOCK and setup.algorithm is not Algorithm.TEST
+
+
+def overlapping(reports: Mapping[int, Report]) -> list[tuple[int, int]]:
+    """Pairs of nodes that both report quorum, the first of them in a ring without the second."""
+    quorate = [(node, report.members) for node, report in reports.items() if report.quorate]
+    if len(quorate) < 2:
+        return []
+    return [(node, other) for node, members in quorate for other, _ in quorate if other not in members]
+
+
+class Reports:
+    """Who reports what, and since when they overlap. `excused` tells whether a pair's overlap is, now."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.now: dict[int, Report] = dict.fromkeys(range(1, setup.nodes + 1), NOTHING)
+        self.overlap_since: float | None = None
+        self.excused_since: float | None = None
+        self._setup = setup
+
+    def by_nodes_alone(self, pair: tuple[int, int]) -> bool:
+        """The first of the pair needs no device for its quorum."""
+        return len(self.now[pair[0]].members) >= quorum_of(self._setup)
+
+
+def only_the_arbitrator(faults: list[Fault]) -> bool:
+    return all(map(is_of_the_arbitrator, faults))
