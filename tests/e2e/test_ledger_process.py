@@ -26,7 +26,7 @@ def ledger_of(voter: VoterProcess) -> dict[str, Any]:
 
 def test_a_first_start_and_the_next(tmp_path: Path) -> None:
     with voter_process(tmp_path, "--tls", "off") as voter:
-        assert " info    ledger: there is no ledger yet: " in voter.log()
+        voter.wait_for_log(" info    ledger: there is no ledger yet: ")
         found = ledger_of(voter)
         assert found["path"] == str(voter.data / "ledger.db")
         assert (found["state"], found["problem"], found["hint"]) == ("ok", None, None)
@@ -34,7 +34,7 @@ def test_a_first_start_and_the_next(tmp_path: Path) -> None:
         assert voter.stop() == 0
     assert not (voter.data / "ledger.db-wal").exists()
     with voter_process(tmp_path, "--tls", "off") as voter:
-        assert " warning ledger: the start before had doubts about the ledger, and ended before they were over: " in voter.log()
+        voter.wait_for_log(" warning ledger: the start before had doubts about the ledger, and ended before they were over: ")
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
@@ -47,8 +47,8 @@ def test_what_is_known_of_the_past_is_known_after_any_end(tmp_path: Path, end: s
         voter.start()
         found = ledger_of(voter)
         assert (found["records"], found["past_complete"]) == (1, True)
-        assert "ledger:" not in voter.log()
         voter.stop(end)
+        assert "ledger:" not in voter.log()
 
 
 def test_a_restored_one_is_said(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_restored_one_is_said(tmp_path: Path) -> None:
     (voter.data / "ledger.db").rename(tmp_path / "backup")
     shutil.copy(tmp_path / "backup", voter.data / "ledger.db")
     with voter_process(tmp_path, "--tls", "off") as voter:
-        assert " warning ledger: the ledger is a copy, or was restored: later records may be missing in it: " in voter.log()
+        voter.wait_for_log(" warning ledger: the ledger is a copy, or was restored: later records may be missing in it: ")
         assert ledger_of(voter)["past_complete"] is False
 
 
@@ -88,7 +88,7 @@ def test_one_that_is_locked_can_still_be_read(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with voter_process(tmp_path, "--tls", "off") as voter:
-            assert f"the ledger {path} is locked by another program (hint: find it with `fuser {path}` and end it)" in voter.log()
+            voter.wait_for_log(f"the ledger {path} is locked by another program (hint: find it with `fuser {path}` and end it)")
             assert (ledger_of(voter)["state"], ledger_of(voter)["past_complete"]) == ("failing", True)
         other.execute("ROLLBACK")
 
@@ -102,7 +102,7 @@ def test_a_disk_that_is_full_at_the_start(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="No space left"):
             (voter.data / "other").write_bytes(bytes(1 << 20))
         with voter_process(tmp_path, "--tls", "off") as voter:
-            assert f"can not be written: no room is left on its file system (hint: make room: `df {voter.data}`)" in voter.log()
+            voter.wait_for_log(f"can not be written: no room is left on its file system (hint: make room: `df {voter.data}`)")
             assert ledger_of(voter)["past_complete"] is True
         (voter.data / "other").unlink()
         ledger = SqliteLedger(voter.data / "ledger.db")

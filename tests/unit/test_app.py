@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from thirdvote.app import serve
-from thirdvote.config import Settings
-from thirdvote.domain import TlsSupport
+from thirdvote.app import doubt_s, serve
+from thirdvote.config import ClusterSettings, Limits, Settings
+from thirdvote.domain import ClusterName, TlsSupport
 from thirdvote.errors import UserError
 from thirdvote.net.instance import DataLock
 from thirdvote.net.listener import open_port
@@ -53,3 +53,10 @@ def test_a_control_socket_that_answers(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"another program answers on the socket .*control\.sock"):
         serve(settings(tmp_path))
     remove_local_socket(listening, path)
+
+
+def test_a_doubt_outlasts_every_node_that_may_still_report_quorum() -> None:
+    assert doubt_s(Settings()) == pytest.approx(1.1 * (120 + 150 + 30))
+    assert doubt_s(Settings(limits=Limits(heartbeat_ms_max=8_000))) == pytest.approx(1.1 * (8 + 10 + 30))
+    slow = {ClusterName(b"a"): ClusterSettings(timeout_ms=200_000), ClusterName(b"b"): ClusterSettings(sync_timeout_ms=60_000)}
+    assert doubt_s(Settings(clusters=slow)) == pytest.approx(1.1 * (120 + 200 + 60))

@@ -93,6 +93,8 @@ def test_listen_that_is_not_one(text: str) -> None:
         ("tls", "maybe"),
         ("client-cert", "true"),
         ("late-answers", "late"),
+        ("ledger", "memory"),
+        ("ledger", "etcd://192.0.2.9:2379"),
         ("history", "1"),
         ("handover", "sometimes"),
         ("log-format", "xml"),

@@ -63,7 +63,7 @@ def _ledger(ledger: dict[str, Any]) -> str:
     """What is wrong with it is a problem, and is told there."""
     if ledger["state"] != "ok":
         return f"{ledger['path']}, can not be written"
-    past = "" if ledger["past_complete"] else ", begun or restored at the last start"
+    past = "" if ledger["past_complete"] else ", not complete at the last start"
     return f"{ledger['path']}, {counted(ledger['records'], 'record')}{past}"
 
 
@@ -76,6 +76,8 @@ def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[s
     problems = [problem for cluster in clusters for problem in _problems_of_cluster(cluster)]
     if found["connections"] >= NEARLY_FULL * found["connections_max"]:
         problems.insert(0, f"{found['connections']} of {found['connections_max']} possible connections are in use")
+    if found["history"]["problem"]:
+        problems.insert(0, f"the history is not written: {found['history']['problem']}")
     ledger = found["ledger"]
     if ledger["state"] != "ok":
         hint = f" (hint: {ledger['hint']})" if ledger["hint"] else ""
@@ -85,9 +87,10 @@ def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[s
 
 def _problems_of_cluster(cluster: dict[str, Any]) -> list[str]:
     name = named(cluster["name"])
+    waiting = [f"{name}: the vote waits {cluster['waiting']}"] if cluster["waiting"] else []
     missing = [f"{name}: node {node} is not connected" for node in cluster["missing"]]
     without = [f"{name}: node {node['node']} has no vote: {node['because']}" for node in cluster["nodes"] if not node["has_vote"]]
-    return missing + without
+    return waiting + missing + without
 
 
 def _show_problems(problems: list[str]) -> None:

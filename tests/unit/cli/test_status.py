@@ -44,6 +44,28 @@ def test_a_server_that_is_nearly_full_is_a_problem() -> None:
     assert problems_of(full | {"connections": 17_999}, []) == []
 
 
+FAILING = {
+    "path": "/d/ledger.db",
+    "state": "failing",
+    "problem": "the ledger /d/ledger.db is damaged",
+    "hint": "`mv` it",
+    "records": 0,
+    "past_complete": False,
+}
+
+
+def test_a_ledger_that_can_not_be_written_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status(tmp_path / "c", ledger=FAILING)
+    shown = capsys.readouterr().out
+    assert "ledger     /d/ledger.db, can not be written\n" in shown
+    assert "no vote is given that needs a new record: the ledger /d/ledger.db is damaged (hint: `mv` it)" in shown
+
+
+def test_a_ledger_that_was_not_complete_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status(tmp_path / "c", ledger={"path": "/d/ledger.db", "state": "ok", "records": 2, "past_complete": False})
+    assert "ledger     /d/ledger.db, 2 records, not complete at the last start\n" in capsys.readouterr().out
+
+
 def test_a_long_list_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nodes = " ".join(map(str, range(1, SHOWN_MAX + 4)))
     status(tmp_path / "c", story=(f"cluster ffsplit of nodes {nodes}", "node 1 joins"))
