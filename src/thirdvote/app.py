@@ -18,7 +18,7 @@ from typing import Any
 
 from thirdvote import __version__
 from thirdvote.arbiter.arbiter import Arbiter
-from thirdvote.arbiter.interface import Persist, Persisted
+from thirdvote.arbiter.interface import Level, Persist, Persisted
 from thirdvote.arbiter.record import Past
 from thirdvote.config import SYNC_TIMEOUT_MS, Settings
 from thirdvote.domain import TlsSupport
@@ -27,10 +27,11 @@ from thirdvote.ledger.interface import Found, LedgerProblem
 from thirdvote.ledger.sqlite import SqliteLedger
 from thirdvote.ledger.writer import LedgerWriter
 from thirdvote.net.control import Control
+from thirdvote.net.history import HISTORY, STARTED, STOPPED, History
 from thirdvote.net.instance import DataLock
 from thirdvote.net.listener import Listener, connections_possible, open_port, raise_descriptor_limit
 from thirdvote.net.local_socket import open_local_socket, remove_local_socket
-from thirdvote.net.log import FORMATS, LEVELS, LineWriter, Log
+from thirdvote.net.log import FORMATS, LEVELS, Event, LineWriter, Log
 from thirdvote.net.qnetd_socket import QnetdSocket
 from thirdvote.net.syslog import SyslogWriter
 from thirdvote.net.systemd import notify, watchdog_interval_s
@@ -144,9 +145,12 @@ class _Process:
             lambda problem: self._in_loop(self._ledger_changed, problem),
             doubt_s(self._settings),
         )
-        arbiter = Arbiter(self._settings, self._open_ledger(), self._say_time)
+        started, found = loop.time(), self._ledger.open()
+        past = Past(started, found.records, complete=not found.doubt)
+        arbiter = Arbiter(self._settings, past, self._say_time)
         self._voter = Voter(loop, arbiter, self._settings, self._context, self._log, self._most(), self._keep)
-        self._control = Control(self._voter, self._status, self._ended.set)
+        self._history = self._begin_history()
+        self._control = Control(self._voter, self._status, self._ended.set, self._history)
         self._qnetd = QnetdSocket(self._voter, self._server_status, self._ended.set)
         await self._control.start(self._control_socket)
         if self._qnetd_socket is not None:
@@ -159,6 +163,7 @@ class _Process:
         gc.freeze()
         self._listener = Listener(loop, self._port, self._voter.accepted, self._voter.exhausted)
         self._say_started()
+        self._say_ledger(found)
         notify("READY=1")
         watchdog = self._watch(loop)
         await self._ended.wait()
@@ -178,7 +183,9 @@ class _Process:
         remove_local_socket(self._control_socket, self._control_path)
         if self._qnetd_socket is not None and self._qnetd_path is not None:
             remove_local_socket(self._qnetd_socket, self._qnetd_path)
-        self._log.info("stopped", "all connections are closed")
+        self._voter.tell(Event(Level.INFO, STOPPED, "all connections are closed"))
+        if self._history is not None:
+            self._history.stop()
         self._writer.close()
 
     def _most(self) -> int:
@@ -191,7 +198,8 @@ class _Process:
         settings = self._settings
         certificates = "client certificates required" if settings.client_certificate else "no client certificates"
         tls = "no TLS" if self._context is None else f"TLS {TLS[settings.tls]}, {certificates}"
-        self._log.info("started", f"thirdvote {__version__} listens on {self._listener.address}, {tls}, data in {settings.data}")
+        text = f"thirdvote {__version__} listens on {self._listener.address}, {tls}, data in {settings.data}"
+        self._voter.tell(Event(Level.INFO, STARTED, text))
         if self._voter.admission.most < settings.limits.connections and not settings.max_clients:
             text = f"at most {self._voter.admission.most} nodes can be connected: this process may open only {self._descriptors} files"
             self._log.info("limit", text)
@@ -211,19 +219,13 @@ class _Process:
 
     # ---- the ledger
 
-    def _open_ledger(self) -> Past:
-        started = self._loop.time()
-        found = self._ledger.open()
+    def _say_ledger(self, found: Found) -> None:
         problem = self._ledger.state.problem
         if problem is not None:
             self._ledger_changed(problem)
-        elif found.doubt:
-            self._say_doubt(found)
-        return Past(started, found.records, complete=not found.doubt)
-
-    def _say_doubt(self, found: Found) -> None:
-        told = self._log.info if found.is_first else self._log.warning
-        told("ledger", f"{found.doubt}: unless all of its nodes are together, a cluster waits until no vote of before can count any more")
+        if found.doubt:
+            text = f"{found.doubt}: a cluster waits until no vote of before can count any more, unless all of its nodes are together"
+            self._voter.tell(Event(Level.INFO if found.is_first else Level.WARNING, "ledger", text))
 
     def _keep(self, effect: Persist) -> None:
         self._ledger.keep(effect.ticket, effect.cluster, effect.record)
@@ -239,10 +241,18 @@ class _Process:
 
     def _ledger_changed(self, problem: LedgerProblem | None) -> None:
         if problem is None:
-            self._log.info("ledger", "the ledger is written again")
+            self._voter.tell(Event(Level.INFO, "ledger", "the ledger is written again"))
             return
         hint = f" (hint: {problem.hint})" if problem.hint else ""
-        self._log.error("ledger", f"no vote is given that needs a new record: {problem}{hint}")
+        self._voter.tell(Event(Level.ERROR, "ledger", f"no vote is given that needs a new record: {problem}{hint}"))
+
+    def _begin_history(self) -> History | None:
+        if not self._settings.history:
+            return None
+        path = Path(self._settings.data) / "history.db"
+        history = History(path, self._settings.limits, lambda level, text: self._log.write(Event(level, HISTORY, text)))
+        self._voter.subscribe(history.take, Level.INFO)
+        return history
 
     # ---- SIGHUP
 
@@ -272,6 +282,8 @@ class _Process:
         self._settings = replace(self._settings, **{name: getattr(wanted, name) for name in changed if name in LIVE})
         self._log.level = LEVELS[self._settings.log_level]
         self._voter.reconfigure(self._settings, self._most())
+        if self._history is not None:
+            self._history.set_limits(self._settings.limits)
         self._log.info("reload", f"settings and certificates were read again; changed: {_listed(name for name in changed if name in LIVE)}")
         later = [name for name in changed if name not in LIVE]
         if later:
@@ -298,6 +310,7 @@ class _Process:
             "clusters": clusters,
             "data": settings.data,
             "ledger": self._ledger_status(),
+            "history": {"kept": self._history is not None, "problem": None if self._history is None else self._history.problem},
             "control": str(self._control_path),
             "qnetd_socket": settings.qnetd_socket or None,
             "log_level": settings.log_level,
