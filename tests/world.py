@@ -6,7 +6,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from thirdvote.arbiter.arbiter import Arbiter
-from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Elapsed, Ending, Note, Received, Secured, Send, StartTls
+from thirdvote.arbiter.interface import (
+    Close,
+    Connected,
+    Disconnected,
+    Effect,
+    Elapsed,
+    Ending,
+    Input,
+    Note,
+    Persist,
+    Persisted,
+    Received,
+    Secured,
+    Send,
+    StartTls,
+)
+from thirdvote.arbiter.record import ClusterRecord, Past
 from thirdvote.config import Settings
 from thirdvote.domain import (
     Algorithm,
@@ -140,12 +156,14 @@ class Client:
 
 
 class World:
-    def __init__(self, settings: Settings = PLAIN) -> None:
-        self.arbiter = Arbiter(settings)
+    def __init__(self, settings: Settings = PLAIN, past: Past | None = None) -> None:
+        """`ledger` is what the disk has, at once."""
         self.now = 1000.0
+        self.arbiter = Arbiter(settings, past or Past(self.now))
+        self.ledger: dict[ClusterName, ClusterRecord | None] = {}
         self.clients: dict[int, Client] = {}
         self.notes: list[Note] = []
-        self._later: list[Received] = []
+        self._later: list[Input] = []
 
     def connect(self, cluster: bytes = b"c") -> Client:
         client = Client(self, len(self.clients) + 1, cluster)
@@ -176,10 +194,10 @@ class World:
     def secure(self, client: Client, *names: bytes) -> None:
         self.step(Secured(client.connection, names))
 
-    def later(self, event: Received) -> None:
+    def later(self, event: Input) -> None:
         self._later.append(event)
 
-    def step(self, event: Connected | Received | Secured | Disconnected | Elapsed) -> None:
+    def step(self, event: Input) -> None:
         self.carry_out(self.arbiter.step(event, self.now))
         while self._later:
             self.carry_out(self.arbiter.step(self._later.pop(0), self.now))
@@ -193,6 +211,9 @@ class World:
                     self.clients[connection].tls_began = True
                 case Close(connection, reason):
                     self.clients[connection].closed = reason
+                case Persist(ticket, cluster, record):
+                    self.ledger[cluster] = record
+                    self.later(Persisted((ticket,)))
                 case Note():
                     self.notes.append(effect)
 

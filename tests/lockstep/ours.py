@@ -11,7 +11,7 @@ from tests.lockstep.servers import Process, free_port, messages_of
 from thirdvote.arbiter.arbiter import Arbiter
 from thirdvote.arbiter.interface import Close, Connected, Disconnected, Effect, Ending, Received, Send
 from thirdvote.config import Limits, Settings
-from thirdvote.domain import TlsSupport
+from thirdvote.domain import Handover, TlsSupport
 
 
 def start_ours(folder: Path) -> Process:
@@ -26,7 +26,7 @@ class MemoryServer:
 
     def __init__(self) -> None:
         limits = Limits(heartbeat_ms_min=4, dead_peer_enabled=False)
-        self._arbiter = Arbiter(Settings(tls=TlsSupport.UNSUPPORTED, limits=limits))
+        self._arbiter = Arbiter(Settings(tls=TlsSupport.UNSUPPORTED, handover=Handover.STOCK, limits=limits))
         self._connections: dict[int, int] = {}
         self._count = 0
         self._heard: dict[int, list[bytes]] = defaultdict(list)

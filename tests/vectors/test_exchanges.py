@@ -10,13 +10,13 @@ from tests.vectors.reader import Exchange, exchanges
 from thirdvote.arbiter.arbiter import Arbiter
 from thirdvote.arbiter.interface import Close, Connected, Received, Send
 from thirdvote.config import Settings
-from thirdvote.domain import Algorithm, ClusterName, NodeId, RingId, TieBreaker, TieBreakerMode, TlsSupport
+from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, RingId, TieBreaker, TieBreakerMode, TlsSupport
 from thirdvote.errors import ReplyCode
 from thirdvote.wire.codec import decode, encode
 from thirdvote.wire.messages import Init, InitReply, MessageType, Preinit, ServerError
 
 NOW = 1_000.0
-SETTINGS = Settings(tls=TlsSupport.UNSUPPORTED, test_algorithm=True)
+SETTINGS = Settings(handover=Handover.STOCK, tls=TlsSupport.UNSUPPORTED, test_algorithm=True)
 EXCHANGES = {exchange.name: exchange for exchange in exchanges()}
 
 

@@ -2,29 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
+from thirdvote.arbiter.bounds import bounds
+from thirdvote.arbiter.granting import GrantingReferee
+from thirdvote.arbiter.holders import Holders
+from thirdvote.arbiter.judges import judge_of
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.referee import Board, Referee, Tell, TestReferee
+from thirdvote.arbiter.outbox import ClusterActions, Outbox
+from thirdvote.arbiter.referee import Board, Referee, TestReferee
+from thirdvote.arbiter.releases import Absence, Manner, Timing, timing
 from thirdvote.arbiter.rounds import RoundsReferee
-from thirdvote.arbiter.snapshot import Bounds, ClusterSnapshot, NodeSnapshot
+from thirdvote.arbiter.snapshot import Bounds, ClusterSnapshot, HolderSnapshot, NodeSnapshot
 from thirdvote.arbiter.standing import StandingReferee, TwoNodeReferee
-from thirdvote.config import ClusterPolicy
+from thirdvote.config import ClusterPolicy, Limits
 from thirdvote.decide.wording import name_nodes
-from thirdvote.domain import Algorithm, ClusterName, NodeId, TieBreaker
+from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, TieBreaker
 from thirdvote.errors import ReplyCode
 from thirdvote.session.server import Security
+
+SayTime = Callable[[float], str]
+"""Makes a time of the arbiter's clock into one that a person reads: "12:03:07"."""
 
 
 class Cluster:
     """Exists as long as a node of it is connected; algorithm and tie-breaker are those of its first node, and so of all."""
 
-    def __init__(self, name: ClusterName, algorithm: Algorithm, tie_breaker: TieBreaker, tell: Tell) -> None:
+    def __init__(
+        self,
+        name: ClusterName,
+        algorithm: Algorithm,
+        tie_breaker: TieBreaker,
+        holders: Holders,
+        policy: ClusterPolicy,
+        outbox: Outbox,
+        say_time: SayTime,
+    ) -> None:
+        """`holders` are those that are left from before."""
         self.name = name
         self.algorithm = algorithm
         self.tie_breaker = tie_breaker
+        self.policy = policy
         self.nodes: dict[NodeId, Node] = {}
-        self.referee = _referee(algorithm, Board(self.nodes, tie_breaker, tell))
+        self.presumed_from: float | None = None
+        """There is no record of this cluster, and votes may have been given until then; None once its nodes are known, or there is one."""
+        self._outbox = outbox
+        self._say_time = say_time
+        self._board = Board(self.nodes, tie_breaker, outbox.tell)
+        holders.algorithm = algorithm
+        self.referee: Referee = self._new_referee(holders)
+
+    @property
+    def granting(self) -> GrantingReferee | None:
+        """The referee, if the policy is one that waits for releases."""
+        return self.referee if isinstance(self.referee, GrantingReferee) else None
+
+    def at(self, now: float) -> None:
+        self._board.now = now
+
+    def set_policy(self, policy: ClusterPolicy, now: float) -> None:
+        """A change to or from `stock` begins anew: who has the vote under `stock` may hold it, and who is not connected may, too."""
+        self.at(now)
+        waits = _waits_for_releases(self.algorithm, policy)
+        self.policy = policy
+        if self.granting is not None and waits:
+            self.granting.set_policy(policy)
+        elif waits:
+            holders = Holders(self.algorithm, frozenset(node.node_id for node in self.nodes.values() if node.has_vote))
+            self.referee = self._new_referee(holders)
+            self._presume(now)
+            for node in self.nodes.values():
+                self.granting_referee().taken_over(node)
+        elif self.granting is not None:
+            if self.granting.holders.record() is not None:
+                self._outbox.persist(self.name, None)
+            self.referee = self._new_referee(self.granting.holders)
+
+    def granting_referee(self) -> GrantingReferee:
+        assert isinstance(self.referee, GrantingReferee)
+        return self.referee
+
+    def _new_referee(self, holders: Holders) -> Referee:
+        if _waits_for_releases(self.algorithm, self.policy):
+            judge = judge_of(self.algorithm, holders.partition)
+            actions = ClusterActions(self._outbox, self.name)
+            return GrantingReferee(self._board, judge, holders, self.policy, actions, self._say_time)
+        return _stock_referee(self.algorithm, self._board, holders.partition)
+
+    def config_known(self) -> None:
+        """A configuration has come: who is in it may have the vote, if nothing else is known of this cluster."""
+        if self.presumed_from is not None:
+            self._presume(self.presumed_from)
+            self.presumed_from = None
+
+    def _presume(self, since: float) -> None:
+        if self.granting is None:
+            return
+        configured = frozenset[NodeId]().union(*(node.member.config_list or () for node in self.nodes.values()))
+        heartbeat_ms = max((node.session.heartbeat_ms for node in self.nodes.values()), default=0)
+        self.granting.presume(configured, heartbeat_ms, Absence(Manner.DROPPED, since, since, since, alive=None))
 
     def admits(self, node_id: NodeId, algorithm: int, tie_breaker: TieBreaker) -> ReplyCode:
         if tie_breaker != self.tie_breaker:
@@ -41,6 +118,13 @@ class Cluster:
         in_order = sorted(self.nodes.items())
         self.nodes.clear()
         self.nodes.update(in_order)
+        if self.granting is not None:
+            self.granting.joined(node)
+
+    def timing_of(self, node: Node) -> Timing:
+        uses_heuristics = bool(node.heuristics_membership) or bool(node.heuristics_regular)
+        nodes = len(node.member.config_list or ())
+        return timing(node.session.heartbeat_ms, self.algorithm, nodes, uses_heuristics, self.policy)
 
     def missing(self) -> tuple[NodeId, ...]:
         """Configured nodes that are not connected."""
@@ -66,20 +150,37 @@ class Cluster:
             return "it has not reported its membership yet"
         return node.told.because
 
-    def snapshot(self, policy: ClusterPolicy, now: float) -> ClusterSnapshot:
+    def snapshot(self, limits: Limits, now: float) -> ClusterSnapshot:
+        self.at(now)
+        waiting, waiting_until = self.granting.waiting if self.granting is not None else ("", None)
         return ClusterSnapshot(
             name=self.name,
             algorithm=self.algorithm,
             tie_breaker=self.tie_breaker,
-            handover=policy.handover,
+            handover=self.policy.handover,
             summary=self.summary(),
             nodes=tuple(self._node_snapshot(node, now) for node in self.nodes.values()),
             missing=self.missing(),
-            holders=(),
-            waiting="",
-            waiting_until=None,
-            bounds=Bounds(0.0, 0.0, ""),
+            holders=self._holder_snapshots(),
+            waiting=waiting,
+            waiting_until=waiting_until,
+            bounds=self._bounds(limits),
         )
+
+    def _holder_snapshots(self) -> tuple[HolderSnapshot, ...]:
+        granting = self.granting
+        if granting is None:
+            return ()
+        found = []
+        for node_id, holder in sorted(granting.holders.by_node.items()):
+            because, until = granting.why(holder)
+            found.append(HolderSnapshot(node_id, node_id in self.nodes, because, until))
+        return tuple(found)
+
+    def _bounds(self, limits: Limits) -> Bounds:
+        """Of the slowest of its nodes."""
+        found = [bounds(self.timing_of(node), self.policy, limits) for node in self.nodes.values()]
+        return max(found, key=lambda each: (each.handover_s, each.overlap_s), default=Bounds(0.0, 0.0, ""))
 
     def _node_snapshot(self, node: Node, now: float) -> NodeSnapshot:
         session = node.session
@@ -105,17 +206,21 @@ class Cluster:
             because=self.because(node),
             connected_for_s=now - node.joined_at,
             last_heard_s=now - session.last_heard,
-            round_trip_s=None,
-            answers_late=False,
+            round_trip_s=node.round_trip,
+            answers_late=self.granting is not None and bool(self.granting.late_by(node)),
         )
 
 
-def _referee(algorithm: Algorithm, board: Board) -> Referee:
+def _waits_for_releases(algorithm: Algorithm, policy: ClusterPolicy) -> bool:
+    return policy.handover is not Handover.STOCK and algorithm is not Algorithm.TEST
+
+
+def _stock_referee(algorithm: Algorithm, board: Board, partition: frozenset[NodeId]) -> Referee:
     match algorithm:
         case Algorithm.TEST:
             return TestReferee()
         case Algorithm.FFSPLIT:
-            return RoundsReferee(board)
+            return RoundsReferee(board, quorate_partition=partition)
         case Algorithm.TWO_NODE_LMS:
             return TwoNodeReferee(board)
         case Algorithm.LMS:

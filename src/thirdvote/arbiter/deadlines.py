@@ -9,34 +9,41 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from thirdvote.domain import ClusterName
+
+Key = TypeVar("Key", int, ClusterName)
 
 
-class Deadlines:
+class Deadlines(Generic[Key]):
+    """`Key` names what comes up."""
+
     def __init__(self) -> None:
-        self._entries: list[tuple[float, int]] = []
-        self._scheduled: dict[int, float] = {}
+        self._entries: list[tuple[float, Key]] = []
+        self._scheduled: dict[Key, float] = {}
 
-    def schedule(self, connection: int, when: float | None) -> None:
-        """See to it that `connection` comes up at `when` or before; an earlier time that is already set stays."""
-        if when is None or self._scheduled.get(connection, float("inf")) <= when:
+    def schedule(self, key: Key, when: float | None) -> None:
+        """See to it that `key` comes up at `when` or before; an earlier time that is already set stays."""
+        if when is None or self._scheduled.get(key, float("inf")) <= when:
             return
-        self._scheduled[connection] = when
-        heapq.heappush(self._entries, (when, connection))
+        self._scheduled[key] = when
+        heapq.heappush(self._entries, (when, key))
         if len(self._entries) > 2 * len(self._scheduled) + 64:
-            self._entries = [(at, number) for number, at in self._scheduled.items()]
+            self._entries = [(at, each) for each, at in self._scheduled.items()]
             heapq.heapify(self._entries)
 
-    def forget(self, connection: int) -> None:
-        self._scheduled.pop(connection, None)
+    def forget(self, key: Key) -> None:
+        self._scheduled.pop(key, None)
 
     def earliest(self) -> float | None:
         while self._entries and self._scheduled.get(self._entries[0][1]) != self._entries[0][0]:
             heapq.heappop(self._entries)
         return self._entries[0][0] if self._entries else None
 
-    def due(self, now: float) -> Iterator[int]:
-        """Connections whose time has come; each is no longer scheduled when it is given."""
+    def due(self, now: float) -> Iterator[Key]:
+        """Those whose time has come; each is no longer scheduled when it is given."""
         while (earliest := self.earliest()) is not None and earliest <= now:
-            _, connection = heapq.heappop(self._entries)
-            self.forget(connection)
-            yield connection
+            _, key = heapq.heappop(self._entries)
+            self.forget(key)
+            yield key

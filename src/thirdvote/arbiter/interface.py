@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 
 from thirdvote.arbiter.record import ClusterRecord
+from thirdvote.config import Settings
 from thirdvote.domain import ClusterName, NodeId
 
 # ---- in
@@ -80,6 +81,13 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """For what happens from now on; connections keep the limits with which they began."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
 class Elapsed:
     """Nothing happened but time: the deadline that was asked for has come."""
 
@@ -89,7 +97,7 @@ class Stopping:
     """The server is going down: connections end without any decision."""
 
 
-Input = Connected | Received | Secured | Disconnected | Persisted | Release | Elapsed | Stopping
+Input = Connected | Received | Secured | Disconnected | Persisted | Release | Reconfigure | Elapsed | Stopping
 
 # ---- out
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from thirdvote.decide.view import Member, Verdict
 from thirdvote.domain import Algorithm, Heuristics, NodeId, NodeInfo, RingId, Vote
 from thirdvote.session.server import ServerSession
+from thirdvote.wire.messages import EchoRequest
 
 
 @dataclass(slots=True)
@@ -30,6 +31,37 @@ class Node:
     told: Verdict | None = None
     """What the node goes by: the last vote that was not NO_CHANGE, and why."""
     vote_info_number: int = 0
+
+    answered_at: float = 0.0
+    echoed_at: float = 0.0
+    """When the last echo came that was answered, and the last one at all; at first, when the node joined."""
+    waiting_echo: EchoRequest | None = None
+    echo_due: float | None = None
+    """An echo that is not answered yet; with no time for it while the node is not to be answered at all."""
+    round_trip: float | None = None
+    """Of its latest VOTE_INFO, in seconds."""
+    asked_at: float | None = None
+    """Since when a VOTE_INFO is unanswered."""
+    behind_since: float | None = None
+    """When others reported a newer ring of which it knows nothing yet."""
+    answered_probe: bool = False
+    """It has answered since it was behind, so it is there."""
+    needs_vote: bool = False
+    """It has reported a membership, and casts nothing until it hears of it."""
+    refusal_number: int | None = None
+    """Of the VOTE_INFO with NACK for the membership that it reported last."""
+    refused_at: float | None = None
+    """When it answered that one."""
+    quorate: bool | None = None
+    """What its Corosync says since then, None: nothing yet."""
+    probed_at: float | None = None
+    given_up: bool = False
+    """It is silent for so long that it must have given up its connection."""
+    held_back: str = ""
+    """Why a vote that is decided has not been sent to it."""
+    errors_sent: int = 0
+    claimed_by: int | None = None
+    """Another connection that says to be this node."""
 
     @property
     def ring_id(self) -> RingId:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.releases import Absence
 from thirdvote.decide.view import ClusterView, Verdict
 from thirdvote.domain import NodeId, TieBreaker, Vote
 from thirdvote.errors import UnsupportedForAlgorithm
@@ -26,13 +27,14 @@ NOT_ASKED = Verdict(Vote.NO_CHANGE, "")
 LISTS_MISSING = Verdict(Vote.ASK_LATER, "it has not sent both its configuration and its membership yet")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Board:
-    """What a referee has at hand: the nodes of its cluster in order of their ids, and the way to tell one its vote."""
+    """What a referee has at hand: the nodes of its cluster in order of their ids, the way to tell one its vote, and the time."""
 
     nodes: Mapping[NodeId, Node]
     tie_breaker: TieBreaker
     tell: Tell
+    now: float = 0.0
 
     def view(self) -> ClusterView:
         return ClusterView({node_id: node.member for node_id, node in self.nodes.items()}, self.tie_breaker)
@@ -53,7 +55,7 @@ class Referee(Protocol):
     def asked(self, node: Node) -> Verdict:
         """Raises UnsupportedForAlgorithm where nobody may ask."""
 
-    def left(self, node: Node) -> None:
+    def left(self, node: Node, absence: Absence) -> None:
         """The node is out of the cluster already, and the cluster is not empty."""
 
     def vote_info_answered(self, node: Node, number: int) -> None: ...
@@ -85,7 +87,7 @@ class TestReferee:
     def asked(self, node: Node) -> Verdict:
         return self.membership_changed(node)
 
-    def left(self, node: Node) -> None:
+    def left(self, node: Node, absence: Absence) -> None:
         """Changes nothing for the others."""
 
     def vote_info_answered(self, node: Node, number: int) -> None:

@@ -17,12 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from thirdvote.arbiter.judges import check_names_sender
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.referee import LISTS_MISSING, NOT_ASKED, Board, refuse_question
+from thirdvote.arbiter.releases import Absence
 from thirdvote.decide import ffsplit
 from thirdvote.decide.view import Verdict
-from thirdvote.domain import NodeId, NodeListType, Vote
-from thirdvote.errors import InvalidConfigList, InvalidMembershipList
+from thirdvote.domain import NodeId, Vote
 from thirdvote.wire.messages import NodeList
 
 
@@ -49,10 +50,7 @@ class RoundsReferee:
     pending: dict[NodeId, Pending] = field(default_factory=dict)
 
     def check(self, node: Node, message: NodeList) -> None:
-        if message.list_type is NodeListType.QUORUM or any(entry.node_id == node.node_id for entry in message.nodes):
-            return
-        what = f"the list of {len(message.nodes)} nodes lacks node {node.node_id}, which sent it"
-        raise InvalidMembershipList(what) if message.list_type is NodeListType.MEMBERSHIP else InvalidConfigList(what)
+        check_names_sender(node, message)
 
     def config_changed(self, node: Node, *, initial: bool) -> Verdict:
         return LISTS_MISSING if initial else self._evaluate_with(node)
@@ -69,7 +67,7 @@ class RoundsReferee:
     def asked(self, node: Node) -> Verdict:
         return refuse_question(node)
 
-    def left(self, node: Node) -> None:
+    def left(self, node: Node, absence: Absence) -> None:
         self.pending.pop(node.node_id, None)
         self._evaluate()
 

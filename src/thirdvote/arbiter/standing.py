@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from thirdvote.arbiter.judges import check_count
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.referee import NOT_ASKED, Board
+from thirdvote.arbiter.releases import Absence
 from thirdvote.decide import lms, two_node_lms
 from thirdvote.decide.lms import Decision, Result
 from thirdvote.decide.view import ClusterView, Verdict
-from thirdvote.domain import NodeId, NodeListType, Vote
-from thirdvote.errors import UnsupportedAlgorithm
+from thirdvote.domain import NodeId, Vote
 from thirdvote.wire.messages import NodeList
 
 Decide = Callable[[ClusterView, Mapping[NodeId, Result], NodeId | None], Decision]
@@ -49,7 +50,7 @@ class StandingReferee:
     def asked(self, node: Node) -> Verdict:
         return self._evaluate(node)
 
-    def left(self, node: Node) -> None:
+    def left(self, node: Node, absence: Absence) -> None:
         self.results.pop(node.node_id, None)
         self._evaluate(None)
 
@@ -82,10 +83,7 @@ class TwoNodeReferee(StandingReferee):
         super().__init__(board, decide=two_node_lms.decide)
 
     def check(self, node: Node, message: NodeList) -> None:
-        is_config = message.list_type in (NodeListType.INITIAL_CONFIG, NodeListType.CHANGED_CONFIG)
-        count = len({entry.node_id for entry in message.nodes})
-        if is_config and count != 2:
-            raise UnsupportedAlgorithm(f"2nodelms is for exactly two nodes, the configuration has {count}")
+        check_count(message, 2)
 
     def quorum_changed(self, node: Node) -> Verdict:
         return NOT_ASKED

@@ -28,6 +28,7 @@ from thirdvote.arbiter.interface import (
     NoteKind,
     Persist,
     Persisted,
+    Reconfigure,
     Send,
     StartTls,
     Stopping,
@@ -112,7 +113,7 @@ class Voter:
         self.limits = self.admission.limits = settings.limits
         self.admission.most = most
         self.log.set_limits(settings.limits)
-        self.arbiter.reconfigure(settings)
+        self.feed(Reconfigure(settings))
         self._set_wanted()
 
     async def stop(self) -> None:

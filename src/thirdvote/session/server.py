@@ -36,7 +36,6 @@ from thirdvote.wire.codec import decode, encode
 from thirdvote.wire.framing import Frame, FrameReader, Skipped
 from thirdvote.wire.messages import (
     AskForVote,
-    EchoReply,
     EchoRequest,
     HeuristicsChange,
     Init,
@@ -58,6 +57,7 @@ from thirdvote.wire.messages import (
 class Stage(Enum):
     ANONYMOUS = auto()
     NAMED = auto()
+    DEFERRED = auto()
     JOINED = auto()
     CLOSED = auto()
 
@@ -102,6 +102,10 @@ REACTIONS: Mapping[Stage, Mapping[MessageType, Reaction]] = {
         MessageType.INIT: Reaction.JOIN,
         **dict.fromkeys(_BEHIND_INIT, Reaction.REFUSE_INIT_REQUIRED),
     },
+    Stage.DEFERRED: dict.fromkeys(
+        (MessageType.PREINIT, MessageType.STARTTLS, MessageType.INIT, *_BEHIND_INIT),
+        Reaction.REFUSE_UNEXPECTED,  # its INIT is not answered yet, and until then it has nothing to say
+    ),
     Stage.JOINED: {
         MessageType.PREINIT: Reaction.NAME_AGAIN,
         MessageType.STARTTLS: Reaction.REFUSE_UNEXPECTED,
@@ -112,7 +116,7 @@ REACTIONS: Mapping[Stage, Mapping[MessageType, Reaction]] = {
 
 NEEDS_SECURITY = frozenset({MessageType.INIT, *_BEHIND_INIT})
 
-Request = SetOption | NodeList | AskForVote | VoteInfoReply | HeuristicsChange
+Request = EchoRequest | SetOption | NodeList | AskForVote | VoteInfoReply | HeuristicsChange
 """What the session leaves to the arbiter; whatever its kind must have is in it."""
 
 _MANDATORY: Mapping[MessageType, tuple[str, ...]] = {
@@ -168,7 +172,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """All fields are present and in range. Call `accept` or `refuse` before the next output is taken."""
+    """All fields are present and in range. Call `accept`, `refuse` or `defer` before the next output is taken."""
 
     init: Init
 
@@ -252,7 +256,13 @@ class ServerSession:
         return self._init_reply(init, ReplyCode.NO_ERROR)
 
     def refuse(self, init: Init, code: ReplyCode) -> Reply:
+        if self.stage is Stage.DEFERRED:
+            self.stage = Stage.NAMED
         return self._init_reply(init, code)
+
+    def defer(self) -> None:
+        """The answer comes later, by `accept` or `refuse`."""
+        self.stage = Stage.DEFERRED
 
     def close(self) -> None:
         self.stage = Stage.CLOSED
@@ -360,7 +370,7 @@ class ServerSession:
     def _serve(self, message: Message) -> Iterator[Output]:
         match message:
             case EchoRequest():
-                yield self._reply(EchoReply(message.body))
+                yield Asked(message)
             case SetOption() | NodeList() | AskForVote() | VoteInfoReply() | HeuristicsChange():
                 missing = _missing_fields(message)
                 if missing:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.world import HIGHEST, PLAIN, World, infos, ring, settings_with
-from thirdvote.arbiter.interface import Close, Connected, Disconnected, Elapsed, Ending, Level, NoteKind, Received, Send, Stopping
+from thirdvote.arbiter.interface import (
+    Close,
+    Connected,
+    Disconnected,
+    Elapsed,
+    Ending,
+    Level,
+    NoteKind,
+    Received,
+    Reconfigure,
+    Send,
+    Stopping,
+)
 from thirdvote.config import Settings
 from thirdvote.domain import Algorithm, ClusterName, NodeListType, TlsSupport, Vote
 from thirdvote.errors import ReplyCode
@@ -306,7 +318,7 @@ class TestViews:
 
     def test_new_settings_are_for_what_happens_next(self) -> None:
         world = World()
-        world.arbiter.reconfigure(settings_with(before_init_s=1.0))
+        world.step(Reconfigure(settings_with(before_init_s=1.0)))
         client = world.connect()
         world.pass_time(1.1)
         assert client.closed is not None

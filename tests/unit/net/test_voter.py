@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -22,14 +23,16 @@ from thirdvote.arbiter.interface import (
     Note,
     NoteKind,
     Received,
+    Reconfigure,
     Send,
     Stopping,
 )
 from thirdvote.config import Limits, Settings
 from thirdvote.domain import ClusterName, NodeId
+from thirdvote.net.connection import TURN_BYTES
 from thirdvote.net.listener import Listener, open_port
 from thirdvote.net.log import FORMATS, Event, Log
-from thirdvote.net.voter import Voter
+from thirdvote.net.voter import LATE_S, Voter
 from thirdvote.wire.codec import encode
 from thirdvote.wire.messages import Preinit
 
@@ -43,7 +46,6 @@ class Script:
         self.heard: list[Input] = []
         self.answers: list[list[Effect] | Exception] = []
         self.when: float | None = None
-        self.asked = 0
 
     def step(self, event: Input, now: float) -> list[Effect]:
         self.heard.append(event)
@@ -54,9 +56,6 @@ class Script:
 
     def deadline(self) -> float | None:
         return self.when
-
-    def reconfigure(self, settings: Settings) -> None:
-        self.asked += 1
 
 
 class Here:
@@ -185,6 +184,26 @@ def test_a_timer_that_comes_too_soon_tells_nothing() -> None:
     asyncio.run(run())
 
 
+def test_who_spoke_while_the_process_was_stopped_is_heard_before_time_is_told() -> None:
+    async def run() -> None:
+        async with scripted() as here:
+            peer = await here.connect()
+            await here.until(lambda: here.script.heard)
+            here.script.when = here.voter.now() + 0.01
+            here.voter.feed(Received(1, b""))
+            spoken = 3 * TURN_BYTES + 1
+            await asyncio.get_running_loop().sock_sendall(peer, b"x" * spoken)
+            time.sleep(0.01 + 2 * LATE_S)  # noqa: ASYNC251  # the whole process stands still
+            here.script.answers = []
+            await here.until(lambda: Elapsed() in here.script.heard)
+            here.script.when = None
+            before = here.script.heard[: here.script.heard.index(Elapsed())]
+            assert sum(len(event.data) for event in before if isinstance(event, Received)) == spoken
+            peer.close()
+
+    asyncio.run(run())
+
+
 def note(level: Level, text: str) -> Note:
     return Note(level, NoteKind.CHANGED, text, ClusterName(b"c"), NodeId(1), 1, "h:1")
 
@@ -274,7 +293,8 @@ def test_new_limits_are_taken_over() -> None:
         async with scripted() as here:
             settings = Settings(limits=Limits(send_buffers=7, log_burst=3))
             here.voter.reconfigure(settings, 55)
-            assert (here.voter.limits.send_buffers, here.voter.admission.most, here.script.asked) == (7, 55, 1)
+            assert (here.voter.limits.send_buffers, here.voter.admission.most) == (7, 55)
+            assert here.script.heard[-1] == Reconfigure(settings)
 
     asyncio.run(run())
 

@@ -31,6 +31,7 @@ class Pair:
         self.now = 0.0
         self.nodes: dict[int, NodeSession] = {}
         self.closed: dict[int, str] = {}
+        self.written: list[int] = []
 
     def connect(self, node_id: int, *config: int, algorithm: Algorithm = Algorithm.FFSPLIT, tls: TlsWish = TlsWish.ON) -> NodeSession:
         identity = Identity(NAME, NodeId(node_id), algorithm, TieBreaker(TieBreakerMode.LOWEST), tls=tls)
@@ -53,6 +54,10 @@ class Pair:
                 case interface.Close(connection, reason):
                     self.closed[connection] = reason
                     self.nodes[connection].lost(Cause.END_OF_STREAM, reason)
+                case interface.Persist(ticket):
+                    self.written.append(ticket)
+        while self.written:
+            self.step(interface.Persisted((self.written.pop(0),)))
 
     def act(self, node_id: int, outputs: list[Output]) -> None:
         for output in outputs:
@@ -75,6 +80,11 @@ class Pair:
         for node_id in partition:
             outputs = self.nodes[node_id].membership_changed(ring(partition[0], sequence), infos(*partition), Heuristics.UNDEFINED)
             self.act(node_id, outputs)
+
+    def loses_quorum(self, node_id: int) -> None:
+        """Its Corosync says so, once it has heard that the vote is gone."""
+        node = self.nodes[node_id]
+        self.act(node_id, node.quorum_changed(node.standing.members, quorate=False))
 
     def pass_time(self, seconds: float, *silent: int) -> None:
         """Lets every deadline of the arbiter and of the nodes that are not `silent` come up at its time."""
@@ -109,6 +119,8 @@ def test_two_nodes_join_split_and_heal(pair: Pair) -> None:
     assert pair.votes() == {1: Vote.ACK, 2: Vote.ACK}
     pair.membership(5, 2)
     pair.membership(5, 1)
+    assert pair.votes() == {1: Vote.WAIT_FOR_REPLY, 2: Vote.NACK}
+    pair.loses_quorum(2)
     assert pair.votes() == {1: Vote.ACK, 2: Vote.NACK}
     pair.membership(9, 1, 2)
     assert pair.votes() == {1: Vote.ACK, 2: Vote.ACK}
@@ -119,6 +131,7 @@ def test_the_survivor_of_two_gets_the_vote(pair: Pair) -> None:
     pair.connect(2, 1, 2)
     pair.membership(5, 2)
     pair.act(1, pair.nodes[1].lost(Cause.END_OF_STREAM, "switched off"))
+    pair.pass_time(0.1, 1)
     assert pair.nodes[2].vote is Vote.ACK
 
 

@@ -77,6 +77,8 @@ def session_in(stage: Stage, policy: Policy = OFF) -> ServerSession:
     session = ServerSession(policy, 0.0)
     if stage is not Stage.ANONYMOUS:
         take(session, encode(PREINIT))
+    if stage is Stage.DEFERRED:
+        session.defer()
     if stage is Stage.JOINED:
         take(session, encode(INIT))
     assert session.stage is stage
@@ -90,7 +92,7 @@ def error_codes(messages: list[Message]) -> list[int | None]:
 class TestTable:
     def test_it_has_every_message_that_a_node_may_send_in_every_stage_in_which_anything_is_read(self) -> None:
         assert {stage: set(row) for stage, row in REACTIONS.items()} == {
-            stage: set(VALID) for stage in (Stage.ANONYMOUS, Stage.NAMED, Stage.JOINED)
+            stage: set(VALID) for stage in (Stage.ANONYMOUS, Stage.NAMED, Stage.DEFERRED, Stage.JOINED)
         }
 
     @pytest.mark.parametrize("stage", list(REACTIONS))

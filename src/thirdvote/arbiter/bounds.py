@@ -1,0 +1,41 @@
+"""The longest hand-over and the longest overlap that a cluster's policy and heartbeat allow, and what shortens them."""
+
+from __future__ import annotations
+
+from thirdvote.arbiter.granting import LATE_SHARE, PROBE_S_MAX
+from thirdvote.arbiter.releases import HEARTBEAT_MS_MIN, MARGIN_S, Timing
+from thirdvote.arbiter.snapshot import Bounds
+from thirdvote.config import ClusterPolicy, Limits
+from thirdvote.domain import Handover
+
+ADVISED_TIMEOUT_MS = 1_250
+"""quorum.device.timeout that gives the shortest heartbeat which corosync-qdevice takes."""
+
+
+def bounds(timing: Timing, policy: ClusterPolicy, limits: Limits) -> Bounds:
+    """All counted from when the survivor's Corosync has noticed the loss of a node. Under `test` there is nothing to hand over."""
+    safe = _longest_wait(timing, policy)
+    match policy.handover:
+        case Handover.SAFE:
+            return Bounds(safe, 0.0, _advice(timing, "shortens the hand-over"))
+        case Handover.FAST:
+            return Bounds(PROBE_S_MAX, safe, _advice(timing, 'shortens the overlap; `handover = "safe"` ends it'))
+        case Handover.STOCK:
+            overlap = max(timing.sync_timeout, safe)
+            return Bounds(limits.dead_peer_coefficient * timing.heartbeat, overlap, 'set `handover = "safe"`, which has no overlap')
+
+
+def _longest_wait(timing: Timing, policy: ClusterPolicy) -> float:
+    """Until a lost node's daemon has given up, or its timer has polled for a ring that changed after it had."""
+    if timing.keeps_casting:
+        return timing.skew + timing.sync_timeout + MARGIN_S
+    heartbeats = 2.0 - (1 - LATE_SHARE if policy.late_answers else 0.0)
+    gives_up = heartbeats * timing.heartbeat
+    timer = timing.skew + timing.sleep + max(timing.heuristics, timing.steps_at_most) + timing.poll
+    return max(gives_up, timer) + MARGIN_S
+
+
+def _advice(timing: Timing, effect: str) -> str:
+    if timing.heartbeat * 1000 <= HEARTBEAT_MS_MIN:
+        return ""
+    return f"`timeout: {ADVISED_TIMEOUT_MS}` in the section quorum.device of corosync.conf {effect}"

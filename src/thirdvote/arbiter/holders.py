@@ -1,0 +1,120 @@
+"""Who may still report quorum by a vote that was given: the holders of one cluster, and what is known of each.
+
+A node becomes a holder before its ACK leaves, and stays one, connected or not, until it is released: by its own answer to a
+NACK, by time (`releases`), or by the operator's word. A lost node stays on the list for as long as a change of its ring may
+bring its old quorum back to life; that matters only once somebody else is to have the vote, and is looked at then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.record import ClusterRecord, HolderRecord
+from thirdvote.arbiter.releases import Absence, Manner, Ring
+from thirdvote.domain import Algorithm, NodeId, RingId
+
+
+@dataclass(slots=True)
+class Holder:
+    """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known.
+
+    `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
+    hold a vote of which there is no record, and is in none.
+    """
+
+    node_id: NodeId
+    heartbeat_ms: int
+    absence: Absence | None = None
+    ring_id: RingId | None = None
+    members: frozenset[NodeId] | None = None
+    gone_at: float | None = None
+    uses_heuristics: bool = False
+    ticket: int | None = None
+    durable: bool = False
+    presumed: bool = False
+
+
+@dataclass(slots=True)
+class Holders:
+    """Of one cluster. `partition` is the membership list that was given the vote last."""
+
+    algorithm: Algorithm
+    partition: frozenset[NodeId] = frozenset()
+    by_node: dict[NodeId, Holder] = field(default_factory=dict)
+
+    @classmethod
+    def of_record(cls, record: ClusterRecord, started: float) -> Holders:
+        """As they are after a restart: nobody has been heard since."""
+        away = Absence(Manner.DROPPED, started, started, started, alive=None)
+        holders = {each.node_id: Holder(each.node_id, each.heartbeat_ms, away, durable=True) for each in record.holders}
+        return cls(record.algorithm, record.partition, holders)
+
+    def record(self) -> ClusterRecord | None:
+        kept = [HolderRecord(each.node_id, each.heartbeat_ms) for _, each in sorted(self.by_node.items()) if not each.presumed]
+        return ClusterRecord(self.algorithm, self.partition, tuple(kept)) if kept else None
+
+    def presume(self, node_ids: Iterable[NodeId], heartbeat_ms: int, away: Absence) -> None:
+        """These may hold a vote of which there is no record."""
+        for node_id in node_ids:
+            self.by_node.setdefault(node_id, Holder(node_id, heartbeat_ms, away, presumed=True))
+
+    def persisted(self, tickets: Collection[int], problem: str) -> None:
+        """Who was to become a holder, and whose record was not written, has not been told, and is none."""
+        for node_id, holder in tuple(self.by_node.items()):
+            if holder.ticket in tickets and not problem:
+                holder.durable = True
+            elif holder.ticket in tickets and not holder.durable:
+                del self.by_node[node_id]
+
+    def forget_ended(self) -> None:
+        """Where nobody is connected any more: who ended by itself is of no account."""
+        for node_id, holder in tuple(self.by_node.items()):
+            if holder.presumed or (holder.absence is not None and holder.absence.manner is Manner.ENDED):
+                del self.by_node[node_id]
+
+    def outside(self, members: Collection[NodeId]) -> list[Holder]:
+        return [holder for node_id, holder in self.by_node.items() if node_id not in members]
+
+    # ---- what is seen of them
+
+    def went(self, node: Node, absence: Absence) -> None:
+        holder = self.by_node.get(node.node_id)
+        if holder is not None:
+            holder.absence = absence
+
+    def reported(self, node: Node, now: float) -> None:
+        """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not."""
+        members = node.member.membership_list
+        assert members is not None
+        for holder in self.by_node.values():
+            if holder.node_id == node.node_id:
+                holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
+                holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
+                holder.absence = None
+                _is_in(holder, node.ring_id, members)
+            elif holder.node_id in members:
+                if _is_newer(node.ring_id, holder.ring_id):
+                    _is_in(holder, node.ring_id, members)
+            elif holder.gone_at is None and _lost_ring(holder, node):
+                holder.gone_at = now
+
+    def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
+        mates = (configured if holder.members is None else holder.members) - {holder.node_id}
+        watched = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
+        return Ring(holder.gone_at, unwatched=bool(mates) and not watched)
+
+
+def _is_in(holder: Holder, ring_id: RingId, members: frozenset[NodeId]) -> None:
+    holder.ring_id, holder.members, holder.gone_at = ring_id, members, None
+
+
+def _is_newer(ring_id: RingId, known: RingId | None) -> bool:
+    return known is None or ring_id.sequence > known.sequence
+
+
+def _lost_ring(holder: Holder, node: Node) -> bool:
+    """Whether this report, which leaves the holder out, means that its ring is gone: the node was in it, or may have been."""
+    may_have_been_in_it = holder.members is None or node.node_id in holder.members
+    return may_have_been_in_it and _is_newer(node.ring_id, holder.ring_id)

@@ -1,0 +1,248 @@
+"""When a node that was given the vote can no longer report quorum: all that is known of it, in one function.
+
+A node *reports quorum* from the moment Corosync tells its services so until it tells them otherwise. What the arbitrator
+takes back it may go on reporting, and what it reports can be asked for only while it answers. Of a node that does not,
+everything follows from how its daemon (corosync-qdevice) and its Corosync keep time, measured on the real ones:
+
+    H  heartbeat: the daemon sends an echo every H; if the one before is unanswered then, it gives its connection up
+    T  quorum.device.timeout: Corosync drops a device's vote T after the daemon's last poll
+    C  T / 2, the time between two polls of a daemon that has a vote, or was refused one
+    S  quorum.device.sync_timeout: after a change of its ring, Corosync waits that long for a poll with the new ring. Until
+       then it reports what it reported before: the node is *frozen*
+    D  Corosync works out its quorum in steps of a fifth of its token timeout: two steps after a change of the ring at most
+    P  the pause of the daemon's polls after a change of the ring, while its heuristics run, or D if that is longer
+
+and from what we have seen, in our clock, where a message is seen no sooner than it was sent:
+
+    a  when the last echo came that was answered: what it hears of us afterwards it can not have heard
+    e  when the last echo came
+    R  when its ring changed; the nodes that it lost report it, and notice it within SKEW of it
+
+The token timeout is not known. But it takes Corosync two of them to notice a loss, so it is at most half of the time
+between the node's last sign of life and R; else Corosync's default is assumed.
+
+How a node can be lost, and what it does then:
+
+SILENT: nothing comes. Either it runs and hears nothing. Then it gives up at g = a + 2H, where it casts "no" at once. If
+its ring changed before, that poll is also the first one for the new ring, so it is over at g, frozen or not. If its
+ring changes only after it has given up, a poll for the new ring comes with its timer, C + P after the change at the latest;
+or later if it is asleep: after giving up it sleeps for up to 0.9 C before it connects anew, and does nothing
+meanwhile. Or the daemon hangs. It does so before e + H, when its next echo was due, and polls no more: T later the vote is
+dropped. If the daemon hangs and the ring changes, too, the node stays frozen until R + S; it can not be told from a node
+that lost its power, whose survivor must not wait for S. This one case is given up, and said so in docs/safety.md.
+
+CLOSED: the connection ended without a goodbye, at c. The daemon was killed. Its last poll may have been just before, so
+until c + T. A ring that changes within that time finds the device alive, and Corosync waits for it: until R + S.
+
+GAVE_UP: a goodbye came from a daemon that goes on. It had cast "no" before it said it. A ring that changes after that
+finds it alive: until its timer polls, as above.
+
+ENDED: a goodbye came from a daemon that ends by itself: before its next echo was due, with every answer to it delivered, it
+had no reason to give up. It has unregistered the device, and Corosync waits for nothing: D after a change of the ring.
+
+DROPPED: we ended the connection, or were not there ourselves (`at` and `a` and `e` are our start then). It may have noticed
+at once or not at all, so the latest of SILENT and GAVE_UP, and of a daemon that hangs.
+
+Some nodes go on casting with no arbitrator at all: 2nodelms always, lms while the node has quorum and wait_for_all is on.
+Only a change of their ring stops them: it takes their vote away, and if the daemon still believed itself connected then,
+it polls no more, so until R + S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import assert_never
+
+from thirdvote.config import ClusterPolicy
+from thirdvote.domain import Algorithm
+
+SKEW_S = 0.05
+"""Two nodes that lose each other form their new rings within 2 ms of each other. One that hears the others but is heard by nobody forms its
+own a token timeout later: where the setting tells the token timeout, that is waited for, too."""
+
+HEURISTICS_S = 0.3
+"""The daemon looks for the end of its heuristics every 0.25 s."""
+
+MARGIN_S = 0.2
+"""For clocks that do not run alike, and for a daemon that is scheduled late."""
+
+TOKENS_TO_NOTICE = 2.03
+"""Token timeouts from the loss of a node to the new ring: one without a token, and 1.2 for the consensus on who is left; less the
+age of the last token.
+"""
+
+STEPS_OF_TOKEN = 0.36
+"""D, in token timeouts."""
+
+TOKEN_S = 3.0
+TOKEN_PER_NODE_S = 0.65
+"""Corosync's default for two nodes, and what it adds for each one above."""
+
+HEARTBEAT_SHARE = 0.8
+"""H of T, in corosync-qdevice, which then keeps it within these bounds."""
+HEARTBEAT_MS_MIN = 1_000
+HEARTBEAT_MS_MAX = 120_000
+
+
+class Manner(Enum):
+    """How a node was lost; see above."""
+
+    SILENT = auto()
+    CLOSED = auto()
+    GAVE_UP = auto()
+    ENDED = auto()
+    DROPPED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """`at`: when it was lost, or last heard if it is silent; `answered` is a, `echoed` is e. `alive`: its last sign of life, if known."""
+
+    manner: Manner
+    at: float
+    answered: float
+    echoed: float
+    alive: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """`gone_at`: when the first report came that the lost node's ring is no more, None if none came. `unwatched`: nobody who is
+    in its ring is connected, so that it may have changed without a report.
+    """
+
+    gone_at: float | None = None
+    unwatched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Of one node's daemon and Corosync, in seconds: H, T, S, how long heuristics take, and the token timeout, or the longest it may
+    be unless `token_known`. `keeps_casting`: it does not stop for want of an arbitrator.
+    """
+
+    heartbeat: float
+    timeout: float
+    sync_timeout: float
+    heuristics: float
+    token: float
+    token_known: bool
+    keeps_casting: bool
+
+    @property
+    def poll(self) -> float:
+        return self.timeout / 2
+
+    @property
+    def sleep(self) -> float:
+        return 0.9 * self.poll
+
+    @property
+    def skew(self) -> float:
+        return SKEW_S + (self.token if self.token_known else 0.0)
+
+    def steps(self, changed: float, alive: float | None) -> float:
+        """D, for a ring that changed then."""
+        if self.token_known or alive is None:
+            return STEPS_OF_TOKEN * self.token
+        return STEPS_OF_TOKEN * min(self.token, max(0.0, changed - alive) / TOKENS_TO_NOTICE)
+
+    @property
+    def steps_at_most(self) -> float:
+        return STEPS_OF_TOKEN * self.token
+
+
+def timing(heartbeat_ms: int, algorithm: Algorithm, nodes: int, uses_heuristics: bool, policy: ClusterPolicy) -> Timing:
+    """T is the longest that gives this heartbeat, or the setting's if that gives it, too. Heuristics may take half of S."""
+    timeout_ms = (heartbeat_ms + 1) / HEARTBEAT_SHARE
+    if policy.timeout_ms is not None and _heartbeat_ms(policy.timeout_ms) == heartbeat_ms:
+        timeout_ms = policy.timeout_ms
+    sync_timeout = policy.sync_timeout_ms / 1000
+    return Timing(
+        heartbeat=heartbeat_ms / 1000,
+        timeout=timeout_ms / 1000,
+        sync_timeout=sync_timeout,
+        heuristics=HEURISTICS_S + sync_timeout / 2 if uses_heuristics else 0.0,
+        token=TOKEN_S + TOKEN_PER_NODE_S * max(0, nodes - 2) if policy.token_ms is None else policy.token_ms / 1000,
+        token_known=policy.token_ms is not None,
+        keeps_casting=algorithm is Algorithm.TWO_NODE_LMS or (algorithm is Algorithm.LMS and policy.wait_for_all),
+    )
+
+
+def _heartbeat_ms(timeout_ms: int) -> int:
+    return min(max(int(HEARTBEAT_SHARE * timeout_ms), HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX)
+
+
+def released_at(absence: Absence, ring: Ring, timing: Timing) -> float | None:
+    """From when on the node can not report quorum, `MARGIN_S` included; None: no time is known, only an event ends it."""
+    found = _keeps_casting(absence, ring, timing) if timing.keeps_casting else _stops(absence, ring, timing)
+    if found is None:
+        return None
+    if ring.gone_at is not None:
+        found = max(found, ring.gone_at + timing.skew + timing.steps(ring.gone_at, absence.alive))
+    return found if absence.manner is Manner.ENDED else found + MARGIN_S
+
+
+def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None:
+    if ring.gone_at is None:
+        return None
+    if absence.manner in (Manner.ENDED, Manner.GAVE_UP):
+        return _timer_after(ring.gone_at, absence.at, absence, timing)
+    return ring.gone_at + timing.skew + timing.sync_timeout
+
+
+def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
+    match absence.manner:
+        case Manner.ENDED:
+            return absence.at
+        case Manner.GAVE_UP:
+            return absence.at if ring.gone_at is None else _timer_after(ring.gone_at, absence.at, absence, timing)
+        case Manner.CLOSED:
+            return _killed(absence, ring, timing)
+        case Manner.SILENT:
+            return _silent(absence, ring, timing)
+        case Manner.DROPPED:
+            return _dropped(absence, ring, timing)
+        case _:
+            assert_never(absence.manner)
+
+
+def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
+    gives_up = _gives_up(absence, timing)
+    if ring.gone_at is None:
+        unseen = _timer_after(gives_up, gives_up, absence, timing) if ring.unwatched else gives_up
+        return max(unseen, _hangs(absence, timing))
+    if ring.gone_at + timing.skew <= gives_up:
+        return gives_up
+    return _timer_after(ring.gone_at, gives_up, absence, timing)
+
+
+def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:
+    latest = max(_gives_up(absence, timing), _hangs(absence, timing))
+    if ring.gone_at is not None:
+        return max(latest, _timer_after(ring.gone_at, ring.gone_at, absence, timing))
+    return max(latest, _timer_after(_gives_up(absence, timing), absence.at, absence, timing)) if ring.unwatched else latest
+
+
+def _killed(absence: Absence, ring: Ring, timing: Timing) -> float:
+    dropped = absence.at + timing.timeout
+    if ring.gone_at is None:
+        return dropped + (timing.sync_timeout if ring.unwatched else 0.0)
+    if ring.gone_at - timing.skew - timing.heuristics - timing.steps_at_most >= dropped:
+        return dropped
+    return max(dropped, ring.gone_at + timing.skew + timing.sync_timeout)
+
+
+def _gives_up(absence: Absence, timing: Timing) -> float:
+    return absence.answered + 2 * timing.heartbeat
+
+
+def _hangs(absence: Absence, timing: Timing) -> float:
+    return absence.echoed + timing.heartbeat + timing.timeout
+
+
+def _timer_after(changed: float, gave_up: float, absence: Absence, timing: Timing) -> float:
+    """The first poll for a ring that changed after the daemon had given up, which may sleep then."""
+    pause = max(HEURISTICS_S, timing.heuristics, timing.steps(changed, absence.alive))
+    return max(changed + timing.skew, gave_up + timing.sleep) + pause + timing.poll
