@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import assert_never
 
@@ -53,6 +54,15 @@ def settings_of(setup: Setup) -> Settings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """The end of a connection is in the kernel; the process has not got there yet."""
+
+    connection: Connection
+    ending: Ending
+    reason: str
+
+
 class Arbitrator:
     """`sent` is called with every message that leaves."""
 
@@ -70,7 +80,7 @@ class Arbitrator:
         self._hung = False
         self._turn: Timer | None = None
         self._life = 0
-        self._inputs: deque[Input] = deque()
+        self._inputs: deque[Input | _Ended] = deque()
         self._connections: dict[int, Connection] = {}
         self._timer: Timer | None = None
         self._timer_due = 0.0
@@ -155,22 +165,21 @@ class Arbitrator:
             case Kind.CLIENT_FINISHED:
                 self._feed(Secured(number, (bytes(CLUSTER),)))
             case Kind.GOODBYE | Kind.END:
-                delivered = connection.all_acknowledged()
+                connection.end_arrived = True
                 connection.server = None
-                self._connections.pop(number, None)
-                self._feed(Disconnected(number, _ENDINGS[kind], f"the node's end: {kind.name.lower()}", delivered))
+                self._feed(_Ended(connection, _ENDINGS[kind], f"the node's end: {kind.name.lower()}"))
             case Kind.SERVER_HELLO:
                 raise AssertionError(kind)
             case _:
                 assert_never(kind)
 
     def reset(self, connection: Connection) -> None:
-        self._connections.pop(connection.number, None)
-        self._feed(Disconnected(connection.number, Ending.CLOSED, "reset by the node's host", connection.all_acknowledged()))
+        connection.end_arrived = True
+        self._feed(_Ended(connection, Ending.CLOSED, "reset by the node's host"))
 
     # ---- its turns
 
-    def _feed(self, event: Input) -> None:
+    def _feed(self, event: Input | _Ended) -> None:
         self._inputs.append(event)
         self._feed_when_running()
 
@@ -189,11 +198,18 @@ class Arbitrator:
         if arbiter is None or self._hung:
             return
         while self._inputs and self.arbiter is arbiter:
-            self._step(arbiter, self._inputs.popleft())
+            event = self._inputs.popleft()
+            self._step(arbiter, self._gone(event) if isinstance(event, _Ended) else event)
         deadline = arbiter.deadline()
         if deadline is not None and deadline <= max(self._clock.now(), self._timer_due if self._timer is None else 0.0):
             self._step(arbiter, Elapsed())
         self._arm(arbiter)
+
+    def _gone(self, ended: _Ended) -> Disconnected:
+        """As the process sees it when it gets there: what it has just answered is not acknowledged yet."""
+        connection = ended.connection
+        self._connections.pop(connection.number, None)
+        return Disconnected(connection.number, ended.ending, ended.reason, connection.all_acknowledged())
 
     def _step(self, arbiter: Arbiter, event: Input) -> None:
         now = self._clock.now()

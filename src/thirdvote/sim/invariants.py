@@ -6,8 +6,9 @@ WAIT      a partition that can have the vote, and stands still, does not wait fo
 LEDGER    at the moment at which a vote leaves, the disk has the record that names its node as a holder
 HEALTHY   no node of a whole cluster loses quorum by faults of the arbitrator alone
 
-Overlap is excused in two cases, and in no others: a member of the ring has a daemon that hangs, or did, since the ring was formed, so
-nobody polls for it; or a partition has quorum by its nodes' votes alone, so no vote was given.
+Overlap is excused in two cases, and in no others: nobody polls for a new ring, because the daemon of one of its members hangs, or did since
+the ring was formed, or was killed and the arbitrator could not be told; or a partition has quorum by its nodes' votes alone, so no vote was
+given.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from enum import StrEnum
 from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, Vote
 from thirdvote.sim.corosync import NOTHING, Report
 from thirdvote.sim.disk import Disk
-from thirdvote.sim.schedule import Fault, KillDaemon, Schedule, Setup, is_of_the_arbitrator
+from thirdvote.sim.schedule import Fault, KillCorosync, KillDaemon, Schedule, Setup, is_of_the_arbitrator
 from thirdvote.wire.codec import HEADER, decode
 from thirdvote.wire.messages import AskForVoteReply, HeuristicsChangeReply, MessageType, NodeListReply, VoteInfo
 
 OVERLAP_S_MAX = 0.1
 """What is below it can not be told from none by a real node's services."""
+
+
+UNKNOWN_TOKEN_S = 1.8
+"""The arbitrator reckons with a token timeout of 3 s, and 0.65 s for each node above two: a fifth of it, twice."""
 
 
 class Invariant(StrEnum):
@@ -74,14 +79,16 @@ def liveness_s(setup: Setup) -> float:
 
 
 def wait_s(schedule: Schedule) -> float:
-    """The longest wait of a partition that can have the vote, from the last fault, or from when all its nodes are connected:
-    H + T for a holder that hangs or is silent, two polls for one that gave up before its ring changed; ST for one whose daemon was killed.
+    """The longest wait of a partition that can have the vote, from the last fault, or from when all its nodes are connected.
+
+    H + T for a holder that hangs or is silent; a sleep and a poll for one that gave up before its ring changed, which heuristics keep
+    from polling for half of ST at most; ST for one whose daemon was killed, or goes on casting.
     """
     setup = schedule.setup
-    steady = setup.heartbeat_s + setup.timeout_s + 2 * setup.poll_s
-    was_killed = not setup.tls or any(isinstance(fault, KillDaemon) for fault in schedule.faults)
+    was_killed = not setup.tls or any(isinstance(fault, KillDaemon | KillCorosync) for fault in schedule.faults)
+    steady = setup.heartbeat_s + setup.timeout_s + 1.9 * setup.poll_s + (setup.sync_timeout_s / 2 if setup.heuristics_s else 0.0)
     frozen = setup.sync_timeout_s if was_killed or not setup.gives_up_its_vote else 0.0
-    return max(steady, frozen) + 4 * setup.token_s + 2.0
+    return max(steady, frozen) + UNKNOWN_TOKEN_S + 2 * setup.token_s + 1.0
 
 
 class Votes:

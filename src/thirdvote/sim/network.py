@@ -212,9 +212,11 @@ class Stream:
 
 
 class Connection:
-    """From a node's host to the arbitrator's. An end that is None is not there any more, though its kernel may still be sending."""
+    """From a node's host to the arbitrator's. An end that is None is not there any more, though its kernel may still be sending.
+    `end_arrived`: the arbitrator's host was told by the node's that its end is gone.
+    """
 
-    __slots__ = ("client", "dead", "down", "host", "network", "number", "server", "up")
+    __slots__ = ("client", "dead", "down", "end_arrived", "host", "network", "number", "server", "up")
 
     def __init__(self, network: Network, number: int, host: int) -> None:
         self.network = network
@@ -225,6 +227,7 @@ class Connection:
         self.up = Stream(self, host, ARBITRATOR)
         self.down = Stream(self, ARBITRATOR, host)
         self.dead = False
+        self.end_arrived = False
 
     def deliver(self, target: int, kind: Kind, data: bytes) -> None:
         endpoint = self.server if target == ARBITRATOR else self.client

@@ -103,8 +103,14 @@ class Daemon:
         self._quorum: tuple[NodeInfo, ...] = ()
         self._echo_waits = False
         self._hung_until = -1.0
+        self._died = False
+        self._last_connection: Connection | None = None
 
     # ---- the process
+
+    @property
+    def stays_off(self) -> bool:
+        return self.process is Process.OFF and self._start_again is None
 
     @property
     def connected(self) -> bool:
@@ -115,15 +121,20 @@ class Daemon:
         """The last moment at which it hung; below 0 when it never did."""
         return self._engine.now if self.process is Process.STOPPED else self._hung_until
 
+    @property
+    def died_unseen(self) -> bool:
+        """It was killed, no other has been connected since, and the arbitrator was not told."""
+        return self._died and (self._last_connection is None or not self._last_connection.end_arrived)
+
     def connected_in(self, ring_id: RingId) -> bool:
         """The arbitrator has heard of this ring, or is about to."""
         return self.process is Process.RUNS and self.connected and self.session is not None and self.session.standing.ring_id == ring_id
 
     def start(self) -> None:
         """Needs a corosync that runs."""
+        self._forget_start()
         if self.process is not Process.OFF or not self._corosync.running:
             return
-        self._forget_start()
         self._life += 1
         self.process = Process.RUNS
         self.vote = Vote.ASK_LATER
@@ -140,6 +151,7 @@ class Daemon:
             return
         self._say("is killed")
         connection, unread = self._connection, bool(self._waiting)
+        self._died, self._last_connection = True, connection
         if connection is not None and unread:
             connection.abort_client()
         elif connection is not None:
@@ -170,6 +182,7 @@ class Daemon:
             self._go_on()
 
     def start_after(self, seconds: float) -> None:
+        """Unless it runs then."""
         self._forget_start()
         self._start_again = self._engine.after(seconds, self.start)
 
@@ -430,6 +443,7 @@ class Daemon:
     def _introduce(self) -> None:
         if self.session is not None and self.session.state is State.JOINED:
             self._say("is connected")
+            self._died = False
             outputs = self.session.introduce()
             self._update(Vote.WAIT_FOR_REPLY)
             self._act(outputs)

@@ -184,9 +184,9 @@ class World:
             return "a partition has quorum without the device"
         for node in pair:
             ring = self.nodes[node].corosync.ring
-            hung = any(self.nodes[member].daemon.hung_at >= ring.since for member in ring.members)
-            if not ring.settled and hung:
-                return "a daemon hangs in a changed ring"
+            daemons = [self.nodes[member].daemon for member in ring.members]
+            if not ring.settled and any(daemon.hung_at >= ring.since or daemon.died_unseen for daemon in daemons):
+                return "a daemon hangs in a changed ring, or died there unseen"
         return ""
 
     def _sent(self, connection: Connection, data: bytes) -> None:
@@ -203,6 +203,8 @@ class World:
             self.measures.whole_again_s = now - self.repaired_at
             self.engine.stop()
             return
+        if self.repaired_at is not None:
+            self._start_daemons()
         if self.repaired_at is not None and now - self.repaired_at > liveness_s(self.schedule.setup):
             self.fail(Invariant.LIVENESS, f"not all votes are back {now - self.repaired_at:.1f} s after everything was repaired")
         if not self._somebody_could_have_it():
@@ -215,6 +217,12 @@ class World:
             if waited > wait_s(self.schedule):
                 self.fail(Invariant.WAIT, f"a partition that is connected waits for the vote for {waited:.1f} s")
         self.engine.after(LOOK_EVERY_S, self._look)
+
+    def _start_daemons(self) -> None:
+        """Also of one that was told to end, and got to it only now."""
+        for host in self.nodes.values():
+            if host.daemon.stays_off:
+                host.daemon.start_after(LOOK_EVERY_S)
 
     def _somebody_could_have_it(self) -> bool:
         setup = self.schedule.setup
