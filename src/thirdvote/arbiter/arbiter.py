@@ -330,10 +330,13 @@ class Arbiter:
         return True
 
     def _settle_claim(self, peer: Peer, claim: Claim, now: float) -> None:
-        """The time for an answer of the node that is connected is over."""
+        """The time for an answer of the node that is connected is over; when it is gone, `peer` joins."""
         other = self._peers.get(claim.node.connection)
         if other is not None and other.node is claim.node:
             self._close(other, "it does not answer, and the node has connected anew", now)
+        else:
+            peer.claim = None
+            self._join(peer, claim.init, now)
 
     def _answered(self, node: Node, now: float) -> None:
         """The node is there: who else says to be it is refused."""

@@ -11,6 +11,7 @@ from thirdvote.arbiter.holders import Holders
 from thirdvote.arbiter.judges import judge_of
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.outbox import ClusterActions, Outbox
+from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.arbiter.referee import Board, Referee, TestReferee
 from thirdvote.arbiter.releases import Absence, Manner, Timing, timing
 from thirdvote.arbiter.rounds import RoundsReferee
@@ -47,6 +48,7 @@ class Cluster:
         self.nodes: dict[NodeId, Node] = {}
         self.presumed_from: float | None = None
         """There is no record of this cluster, and votes may have been given until then; None once its nodes are known, or there is one."""
+        self._anybody: ClusterRecord | None = None
         self._outbox = outbox
         self._say_time = say_time
         self._board = Board(self.nodes, tie_breaker, outbox.tell)
@@ -75,9 +77,8 @@ class Cluster:
             for node in self.nodes.values():
                 self.granting_referee().taken_over(node)
         elif self.granting is not None:
-            if self.granting.holders.record() is not None:
-                self._outbox.persist(self.name, None)
             self.referee = self._new_referee(self.granting.holders)
+            self.config_known()
 
     def granting_referee(self) -> GrantingReferee:
         assert isinstance(self.referee, GrantingReferee)
@@ -91,16 +92,32 @@ class Cluster:
         return _stock_referee(self.algorithm, self._board, holders.partition)
 
     def config_known(self) -> None:
-        """A configuration has come: who is in it may have the vote, if nothing else is known of this cluster."""
-        if self.presumed_from is not None:
+        """A configuration has come: who is in it may have the vote, if nothing else is known of this cluster.
+
+        Under `stock` anybody may, and no holders are kept; but a restart with another policy must not take that for nobody.
+        """
+        if self.granting is not None and self.presumed_from is not None:
             self._presume(self.presumed_from)
             self.presumed_from = None
+        elif self.granting is None and self.algorithm is not Algorithm.TEST:
+            heartbeat_ms = self._heartbeat_ms()
+            anybody = tuple(HolderRecord(node_id, heartbeat_ms) for node_id in sorted(self._configured()))
+            record = ClusterRecord(self.algorithm, frozenset(), anybody)
+            if anybody and record != self._anybody:
+                self._anybody = record
+                self._outbox.persist(self.name, record)
+
+    def _configured(self) -> frozenset[NodeId]:
+        return frozenset[NodeId]().union(*(node.member.config_list or () for node in self.nodes.values()))
+
+    def _heartbeat_ms(self) -> int:
+        """The longest of them."""
+        return max((node.session.heartbeat_ms for node in self.nodes.values()), default=0)
 
     def _presume(self, since: float) -> None:
         if self.granting is None:
             return
-        configured = frozenset[NodeId]().union(*(node.member.config_list or () for node in self.nodes.values()))
-        heartbeat_ms = max((node.session.heartbeat_ms for node in self.nodes.values()), default=0)
+        configured, heartbeat_ms = self._configured(), self._heartbeat_ms()
         self.granting.presume(configured, heartbeat_ms, Absence(Manner.DROPPED, since, since, since, alive=None))
 
     def admits(self, node_id: NodeId, algorithm: int, tie_breaker: TieBreaker) -> ReplyCode:
@@ -128,8 +145,7 @@ class Cluster:
 
     def missing(self) -> tuple[NodeId, ...]:
         """Configured nodes that are not connected."""
-        configured = frozenset[NodeId]().union(*(node.member.config_list or () for node in self.nodes.values()))
-        return tuple(sorted(configured - self.nodes.keys()))
+        return tuple(sorted(self._configured() - self.nodes.keys()))
 
     def summary(self) -> str:
         holders = [node.node_id for node in self.nodes.values() if node.has_vote]

@@ -332,7 +332,8 @@ class GrantingReferee:
 
     def _wait_for_answer(self, holder: Holder, node: Node) -> Wait | None:
         if not self._has(node, Vote.NACK):
-            return Wait(holder.node_id, "it is connected, and has not reported what becomes of its ring", None)
+            behind = "has not reported its new ring yet" if node.behind_since is not None else "has not been told yet that it has no vote"
+            return Wait(holder.node_id, f"it is connected, and {behind}", None)
         if node.refused_at is None:
             return Wait(holder.node_id, "it has not answered yet that it has no vote", None)
         until = node.refused_at + self._timing(holder).steps_at_most
@@ -508,6 +509,8 @@ class GrantingReferee:
         node = self.board.nodes.get(holder.node_id)
         if node is not None and self._has(node, Vote.ACK):
             return "it has the vote", None
+        if node is not None and node.held_back:
+            return "it had the vote in the ring before, and is to have it again", None
         wait = self._wait_for(holder)
         if wait is not None:
             return wait.because, wait.until
