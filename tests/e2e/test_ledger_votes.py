@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import sqlite3
 import time
@@ -153,7 +154,8 @@ def test_after_a_kill_the_other_side_waits_for_who_had_the_vote(tmp_path: Path) 
             reply = other.receive()
         assert reply is not None
         assert vote_in(reply) is not Vote.ACK
-        assert "node 1, which may still report quorum" in voter.clusters()["web"]["waiting"]
+        waiting = voter.clusters()["web"]["waiting"]
+        assert re.match(r"until \d\d:\d\d:\d\d for node 1, which may still report quorum", waiting), waiting
         with joined(voter, b"web", 1) as (holder,):
             holder.lists(ring(1, 9), BOTH, (1,))
             wait_for(holder, Vote.ACK)
