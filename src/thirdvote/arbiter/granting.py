@@ -119,7 +119,8 @@ class GrantingReferee:
         """It was there already when this referee began; what it was told then, it goes by."""
         self._judge.came(node.node_id, holds=node.has_vote)
         if node.membership_list is not None:
-            self.holders.reported(node, self.board.now)
+            self.holders.reported(node, self.board.now, is_first=True)
+            node.reported = True
         self._evaluate(None)
 
     def config_changed(self, node: Node, *, initial: bool) -> Verdict:
@@ -128,8 +129,9 @@ class GrantingReferee:
         return self._evaluated(node)
 
     def membership_changed(self, node: Node) -> Verdict:
-        node.needs_vote, node.refusal_number, node.quorate = True, None, None
-        self.holders.reported(node, self.board.now)
+        node.needs_vote, node.vote_number, node.refused_at, node.quorate = True, None, None, None
+        self.holders.reported(node, self.board.now, is_first=not node.reported)
+        node.reported = True
         if self._judge.needs_config and node.config_list is None:
             return LISTS_MISSING
         resumes = node.told is None and node.node_id in self.holders.by_node
@@ -163,8 +165,10 @@ class GrantingReferee:
         elif node.asked_at is not None:
             node.asked_at = self.board.now  # it is there, and has one more to answer
         node.answered_probe = True
-        if number == node.refusal_number:
-            node.refused_at = self.board.now
+        if number == node.vote_number:
+            self.holders.polled(node.node_id)
+            if self._has(node, Vote.NACK):
+                node.refused_at = self.board.now
         self._evaluate(None)
 
     def persisted(self, tickets: Collection[int], problem: str) -> None:
@@ -238,7 +242,7 @@ class GrantingReferee:
                 if self._has(node, Vote.NACK):
                     node.told = verdict
                 else:
-                    node.refusal_number, node.refused_at = self._tell(node, verdict), None
+                    self._tell(node, verdict)
 
     def _serve_winners(self, verdicts: dict[NodeId, Verdict]) -> None:
         self.waits = {}
@@ -271,11 +275,10 @@ class GrantingReferee:
     def _has(self, node: Node, vote: Vote) -> bool:
         return not node.needs_vote and node.told is not None and node.told.vote is vote
 
-    def _tell(self, node: Node, verdict: Verdict) -> int:
-        node.needs_vote = False
-        number = self.board.tell(node, verdict)
+    def _tell(self, node: Node, verdict: Verdict) -> None:
+        node.needs_vote, node.refused_at = False, None
+        node.vote_number = self.board.tell(node, verdict)
         self._asked(node)
-        return number
 
     def _asked(self, node: Node) -> None:
         if node.asked_at is None:
@@ -288,6 +291,7 @@ class GrantingReferee:
         if known is not None and not known.presumed:
             return
         holder = Holder(node.node_id, node.session.heartbeat_ms, ring_id=node.ring_id, members=node.member.membership_list)
+        holder.unpolled_since = self.board.now
         holder.uses_heuristics = bool(node.heuristics_membership) or bool(node.heuristics_regular)
         self.holders.by_node[node.node_id] = holder
 

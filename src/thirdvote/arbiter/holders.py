@@ -19,6 +19,7 @@ from thirdvote.domain import Algorithm, NodeId, RingId
 @dataclass(slots=True)
 class Holder:
     """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known.
+    `gone_at`, `witnessed` and `unpolled_since` are those of `Ring`.
 
     `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
     hold a vote of which there is no record, and is in none.
@@ -30,6 +31,8 @@ class Holder:
     ring_id: RingId | None = None
     members: frozenset[NodeId] | None = None
     gone_at: float | None = None
+    witnessed: bool = True
+    unpolled_since: float | None = None
     uses_heuristics: bool = False
     ticket: int | None = None
     durable: bool = False
@@ -84,8 +87,16 @@ class Holders:
         if holder is not None:
             holder.absence = absence
 
-    def reported(self, node: Node, now: float) -> None:
-        """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not."""
+    def polled(self, node_id: NodeId) -> None:
+        """The node has answered a vote for the ring that it reported last, and has polled with it."""
+        holder = self.by_node.get(node_id)
+        if holder is not None:
+            holder.unpolled_since = None
+
+    def reported(self, node: Node, now: float, *, is_first: bool) -> None:
+        """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not.
+        `is_first`: it is the first report of its connection.
+        """
         members = node.member.membership_list
         assert members is not None
         for holder in self.by_node.values():
@@ -93,21 +104,23 @@ class Holders:
                 holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
                 holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
                 holder.absence = None
+                if holder.unpolled_since is None and holder.ring_id != node.ring_id:
+                    holder.unpolled_since = now
                 _is_in(holder, node.ring_id, members)
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
                     _is_in(holder, node.ring_id, members)
             elif holder.gone_at is None and _lost_ring(holder, node):
-                holder.gone_at = now
+                holder.gone_at, holder.witnessed = now, not is_first
 
     def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
         mates = (configured if holder.members is None else holder.members) - {holder.node_id}
         watched = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
-        return Ring(holder.gone_at, unwatched=bool(mates) and not watched)
+        return Ring(holder.gone_at, holder.witnessed, bool(mates) and not watched, holder.unpolled_since)
 
 
 def _is_in(holder: Holder, ring_id: RingId, members: frozenset[NodeId]) -> None:
-    holder.ring_id, holder.members, holder.gone_at = ring_id, members, None
+    holder.ring_id, holder.members, holder.gone_at, holder.witnessed = ring_id, members, None, True
 
 
 def _is_newer(ring_id: RingId, known: RingId | None) -> bool:

@@ -48,10 +48,12 @@ class Node:
     """It has answered since it was behind, so it is there."""
     needs_vote: bool = False
     """It has reported a membership, and casts nothing until it hears of it."""
-    refusal_number: int | None = None
-    """Of the VOTE_INFO with NACK for the membership that it reported last."""
+    reported: bool = False
+    """It has reported a membership on this connection."""
+    vote_number: int | None = None
+    """Of the last VOTE_INFO with ACK or NACK for the membership that it reported last."""
     refused_at: float | None = None
-    """When it answered that one."""
+    """When it answered that one, if it was a NACK."""
     quorate: bool | None = None
     """What its Corosync says since then, None: nothing yet."""
     probed_at: float | None = None

@@ -32,7 +32,8 @@ dropped. If the daemon hangs and the ring changes, too, the node stays frozen un
 that lost its power, whose survivor must not wait for S. This one case is given up, and said so in docs/safety.md.
 
 CLOSED: the connection ended without a goodbye, at c. The daemon was killed. Its last poll may have been just before, so
-until c + T. A ring that changes within that time finds the device alive, and Corosync waits for it: until R + S.
+until c + T. A ring that changes within that time finds the device alive, and Corosync waits for it: until R + S. So it does
+when the ring had changed before c, and no vote for the new one had come yet.
 
 GAVE_UP: a goodbye came from a daemon that goes on. It had cast "no" before it said it. A ring that changes after that
 finds it alive: until its timer polls, as above.
@@ -108,12 +109,16 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """`gone_at`: when the first report came that the lost node's ring is no more, None if none came. `unwatched`: nobody who is
-    in its ring is connected, so that it may have changed without a report.
+    """`gone_at`: when the first report came that the lost node's ring is no more, None if none came; `witnessed`: by a node that
+    was there, in that ring, until it changed; else it may have changed long before. `unwatched`: nobody who is in it is
+    connected, so that it may have changed without a report. `unpolled_since`: the node itself had reported a new ring then, and
+    no vote for it has come.
     """
 
     gone_at: float | None = None
+    witnessed: bool = True
     unwatched: bool = False
+    unpolled_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +232,12 @@ def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:
 
 def _killed(absence: Absence, ring: Ring, timing: Timing) -> float:
     dropped = absence.at + timing.timeout
+    if ring.unpolled_since is not None:
+        dropped = max(dropped, ring.unpolled_since + timing.sync_timeout)
     if ring.gone_at is None:
         return dropped + (timing.sync_timeout if ring.unwatched else 0.0)
-    if ring.gone_at - timing.skew - timing.heuristics - timing.steps_at_most >= dropped:
+    changed_at_the_earliest = ring.gone_at - SKEW_S - timing.heuristics - timing.token - timing.steps_at_most
+    if ring.witnessed and changed_at_the_earliest >= dropped:
         return dropped
     return max(dropped, ring.gone_at + timing.skew + timing.sync_timeout)
 
