@@ -38,12 +38,13 @@ Sent = Callable[[Connection, bytes], None]
 
 
 def settings_of(setup: Setup) -> Settings:
-    """What an administrator has to write for such a cluster: the timeouts, where the heartbeat does not tell them, and wait_for_all."""
+    """What an administrator has to write for such a cluster: what its nodes do not say, where it matters."""
     heartbeat_ms = round(setup.heartbeat_s * 1000)
     clamped = heartbeat_ms in (HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX)
     own = ClusterSettings(
         timeout_ms=setup.timeout_ms if clamped else None,
         sync_timeout_ms=setup.sync_timeout_ms,
+        token_ms=setup.token_ms if setup.tells_token else None,
         wait_for_all=setup.wait_for_all or None,
     )
     return Settings(

@@ -75,6 +75,7 @@ def draw_setup(random: Random, wanted: Wanted) -> Setup:
         handover=wanted.handover,
         timeout_ms=timeout_ms,
         token_ms=random.choice((1_000, 1_000, 3_000)),
+        tells_token=random.random() < 0.5,
         tie_breaker=random.choices((TieBreakerMode.LOWEST, TieBreakerMode.HIGHEST), (70, 30))[0],
         keep_active_partition=random.random() < 0.7,
         wait_for_all=algorithm is Algorithm.LMS and random.random() < 0.15,

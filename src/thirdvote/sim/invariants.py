@@ -6,9 +6,9 @@ WAIT      a partition that can have the vote, and stands still, does not wait fo
 LEDGER    at the moment at which a vote leaves, the disk has the record that names its node as a holder
 HEALTHY   no node of a whole cluster loses quorum by faults of the arbitrator alone
 
-Overlap is excused in two cases, and in no others: nobody polls for a new ring, because the daemon of one of its members hangs, or did since
-the ring was formed, or was killed and the arbitrator could not be told; or a partition has quorum by its nodes' votes alone, so no vote was
-given.
+Overlap is excused in three cases, and in no others. Nobody polls for a new ring, because the daemon of one of its members hangs, or did
+since the ring was formed, or was killed and the arbitrator could not be told. A partition has quorum by its nodes' votes alone, so no vote
+was given. Or a node heard another that did not hear it, so that its ring changed a token later, and the settings do not tell the token.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ it answers votes and keeps them in mind.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
@@ -86,7 +85,8 @@ class Daemon:
         self._connection: Connection | None = None
         self._dialling: Dialling | None = None
         self._life = 0
-        self._waiting: deque[Callback] = deque()
+        self._waiting: list[Callback] = []
+        self._timers_due: list[Callback] = []
         self._wake_up: Timer | None = None
         self._start_again: Timer | None = None
         self._poll_timer: Timer | None = None
@@ -150,7 +150,7 @@ class Daemon:
         if self.process is Process.OFF:
             return
         self._say("is killed")
-        connection, unread = self._connection, bool(self._waiting)
+        connection, unread = self._connection, self.process is not Process.RUNS and bool(self._waiting)
         self._died, self._last_connection = True, connection
         if connection is not None and unread:
             connection.abort_client()
@@ -162,6 +162,7 @@ class Daemon:
 
     def lose_power(self) -> None:
         self._forget_start()
+        self._died = False  # with corosync, and so of no account
         if self.process is not Process.OFF:
             self._be_off()
 
@@ -187,12 +188,18 @@ class Daemon:
         self._start_again = self._engine.after(seconds, self.start)
 
     def _go_on(self) -> None:
+        """A turn of its loop may begin with the timers that are due, or with what has come."""
         self._wake_up = None
         self.process = Process.RUNS
-        if self._random.random() < 0.5:  # a turn of its loop may begin with the timers, or with what has come
-            self._waiting.rotate(1)
-        while self._waiting and self.process is Process.RUNS:
-            self._waiting.popleft()()
+        timers, came = self._timers_due, self._waiting
+        self._timers_due, self._waiting = [], []
+        todo = [*timers, *came] if self._random.random() < 0.5 else [*came, *timers]
+        for number, callback in enumerate(todo):
+            if self.process is not Process.RUNS:
+                if self.process is not Process.OFF:
+                    self._waiting[:0] = todo[number:]
+                return
+            callback()
 
     def _sleep(self, seconds: float) -> None:
         self.process = Process.SLEEPS
@@ -203,6 +210,7 @@ class Daemon:
         self.process = Process.OFF
         self._life += 1
         self._waiting.clear()
+        self._timers_due.clear()
         self._heuristics_for.clear()
         self.session = None
         self._connection = None
@@ -235,6 +243,13 @@ class Daemon:
             callback()
         elif self.process is not Process.OFF:
             self._waiting.append(callback)
+
+    def _due(self, callback: Callback) -> None:
+        """The same for a timer."""
+        if self.process is Process.RUNS:
+            callback()
+        elif self.process is not Process.OFF:
+            self._timers_due.append(callback)
 
     def _soon(self, callback: Callback) -> None:
         life = self._life
@@ -354,7 +369,7 @@ class Daemon:
 
         def tick() -> None:
             if self._life == life:
-                self._now(self._tick)
+                self._due(self._tick)
 
         self._poll_timer = self._clock.after(self._setup.poll_s, tick)
 
@@ -490,7 +505,7 @@ class Daemon:
         def come() -> None:
             if self._life == life:
                 self._session_timer = None
-                self._now(self._session_elapsed)
+                self._due(self._session_elapsed)
 
         self._session_due = deadline
         self._session_timer = self._engine.at(self._clock.true(deadline), come)
@@ -517,7 +532,7 @@ class Daemon:
             def come() -> None:
                 if self._life == life:
                     self._session_timer = None
-                    self._now(self._session_elapsed)
+                    self._due(self._session_elapsed)
 
             self._session_timer = self._engine.at(self._clock.true(self._session_due), come)
             return

@@ -23,7 +23,8 @@ HEARTBEAT_MS_MAX = 120_000
 class Setup:
     """`timeout_ms` and `sync_timeout_ms` are quorum.device.timeout and .sync_timeout. `heuristics_s` is what one run of the heuristics may
     take, 0 for none. `latency_s` is one way, `persist_s` what the arbitrator's disk takes; both are drawn anew each time, up to this.
-    `drift` is by how much a host's clock may be too fast or too slow. `token_ms` is totem.token, on which corosync's own pace depends.
+    `drift` is by how much a host's clock may be too fast or too slow. `token_ms` is totem.token, on which corosync's own pace depends;
+    `tells_token`: the arbitrator's settings name it.
     """
 
     nodes: int = 2
@@ -32,6 +33,7 @@ class Setup:
     timeout_ms: int = 10_000
     sync_timeout_ms: int = SYNC_TIMEOUT_MS
     token_ms: int = 1_000
+    tells_token: bool = False
     tie_breaker: TieBreakerMode = TieBreakerMode.LOWEST
     keep_active_partition: bool = True
     wait_for_all: bool = False

@@ -23,7 +23,10 @@ DETECTION_JITTER = 0.17
 ONE_WAY_LATER = 1.0
 """Tokens. Measured: 2.03 to 2.20, the same on both sides; with one-way loss, the side that is not heard sees it a token later."""
 HOLD = 0.18
-"""Tokens. A ring in which nothing happens moves on in such steps, so that it takes up to two of them to decide quorum in a new one."""
+STEPS_MAX = 2
+"""Tokens, and how many times. A new ring in which nothing else happens moves on in such steps: none, one or two of them after it was formed,
+quorum can be decided in it, and from then on at once.
+"""
 LEAVE_S = 0.1
 MERGE_S = (0.2, 1.5)
 SAME_MOMENT_S = 0.02
@@ -161,9 +164,8 @@ class Totem:
                 self._engine.after(self._random.random() * spread, partial(self._enter, corosync, ring))
 
     def _take_step(self, ring: Ring, callback: Callback) -> None:
-        hold = HOLD * self._token_s
-        steps = int((self._engine.now - ring.since) / hold) + self._random.randrange(3)
-        self._engine.at(max(ring.since + steps * hold, self._engine.now + STEP_S_MIN), callback)
+        steps = self._random.randrange(STEPS_MAX + 1)
+        self._engine.at(max(ring.since + steps * HOLD * self._token_s, self._engine.now + STEP_S_MIN), callback)
 
     def _enter(self, corosync: Corosync, ring: Ring) -> None:
         """Unless it was put into a newer ring meanwhile, or has stopped."""

@@ -27,7 +27,7 @@ from thirdvote.sim.invariants import (
 )
 from thirdvote.sim.network import Connection, Network
 from thirdvote.sim.qdevice import CLUSTER, Daemon, Trace
-from thirdvote.sim.schedule import ARBITRATOR, Fault, Schedule
+from thirdvote.sim.schedule import ARBITRATOR, Fault, OneWayLoss, Schedule
 from thirdvote.sim.totem import Totem
 
 LOOK_EVERY_S = 0.5
@@ -124,6 +124,11 @@ class World:
     # ---- what is seen
 
     @property
+    def one_way_loss(self) -> bool:
+        """Between two nodes, at some time."""
+        return any(isinstance(fault, OneWayLoss) and ARBITRATOR not in (fault.source, fault.target) for fault in self.applied)
+
+    @property
     def whole(self) -> bool:
         """Every node reports quorum with all others, and casts the device's vote."""
         everybody = frozenset(self.nodes)
@@ -182,6 +187,8 @@ class World:
     def _excuse(self, pair: tuple[int, int]) -> str:
         if self.reports.by_nodes_alone(pair):
             return "a partition has quorum without the device"
+        if self.one_way_loss and not self.schedule.setup.tells_token:
+            return "one-way loss between nodes whose token timeout is not known"
         for node in pair:
             ring = self.nodes[node].corosync.ring
             daemons = [self.nodes[member].daemon for member in ring.members]
