@@ -294,6 +294,7 @@ class GrantingReferee:
         holder.unpolled_since = self.board.now
         holder.uses_heuristics = bool(node.heuristics_membership) or bool(node.heuristics_regular)
         self.holders.by_node[node.node_id] = holder
+        self.holders.partition = node.member.membership_list or frozenset()
 
     def _waits_of(self, node: Node) -> list[Wait]:
         """What keeps the vote from this node; releases on the way whom nothing keeps any more."""
