@@ -15,6 +15,9 @@ from thirdvote.domain import NodeId, NodeInfo, NodeState, RingId
 from thirdvote.sim.engine import Callback, Clock, Timer
 from thirdvote.sim.schedule import Setup
 
+SEQUENCE_STEP = 4
+"""By which the sequence number of rings grows; the last one is kept over a restart."""
+
 
 @dataclass(eq=False, slots=True)
 class Ring:
@@ -111,6 +114,7 @@ class Corosync:
     def start(self) -> None:
         """Alone, until it has found others."""
         self.running = True
+        self.sequence += SEQUENCE_STEP
         self.ring = self._alone()
         self.registered = self.alive = self.casting = False
         self._seen_all = not self._setup.wait_for_all

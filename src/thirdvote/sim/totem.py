@@ -14,7 +14,7 @@ from itertools import combinations
 from random import Random
 
 from thirdvote.domain import NodeId, RingId
-from thirdvote.sim.corosync import Corosync, Ring
+from thirdvote.sim.corosync import SEQUENCE_STEP, Corosync, Ring
 from thirdvote.sim.engine import Callback, Engine, Timer
 from thirdvote.sim.network import Network
 
@@ -24,8 +24,8 @@ ONE_WAY_LATER = 1.0
 """Tokens. Measured: 2.03 to 2.20, the same on both sides; with one-way loss, the side that is not heard sees it a token later."""
 HOLD = 0.18
 STEPS_MAX = 2
-"""Tokens, and how many times. A new ring in which nothing else happens moves on in such steps: none, one or two of them after it was formed,
-quorum can be decided in it, and from then on at once.
+"""Tokens, and how many times. A new ring moves on in such steps: none, one or two of them after it was formed, quorum can be decided in it,
+and from then on at once.
 """
 LEAVE_S = 0.1
 MERGE_S = (0.2, 1.5)
@@ -33,8 +33,6 @@ SAME_MOMENT_S = 0.02
 """How far apart the members of one new ring see it."""
 
 STEP_S_MIN = 0.004
-
-SEQUENCE_STEP = 4
 
 Group = frozenset[int]
 
