@@ -40,6 +40,7 @@ STATUS: dict[str, Any] = {
         "commits": 4,
         "last_commit_ms": 0.6,
     },
+    "history": {"kept": True, "problem": None},
     "control": "/var/lib/thirdvote/control.sock",
     "qnetd_socket": "/var/lib/thirdvote/qnetd.sock",
     "log_level": "info",
@@ -87,7 +88,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     stage: Stage
     status: dict[str, Any]
-    holders: list[dict[str, Any]]
+    lost: list[dict[str, Any]]
     requests: list[dict[str, Any]]
 
 
@@ -119,8 +120,8 @@ class _Handler(socketserver.StreamRequestHandler):
             case "history":
                 events = [event for event in HISTORY if wanted in (None, event.get("cluster", wanted))]
                 return {"events": events[-request["limit"] :]}
-            case "holders":
-                return {"holders": self.server.holders}
+            case "release" if request.get("check"):
+                return {"lost": [holder for holder in self.server.lost if request.get("node") in (None, holder["node"])]}
             case "release":
                 return {"released": request["node"]}
         moment = Moment(self.server.stage.world.now, NOW)
@@ -130,7 +131,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 @contextmanager
 def control_here(
-    path: Path, story: Sequence[str] = (), status: dict[str, Any] | None = None, holders: Sequence[dict[str, Any]] = ()
+    path: Path, story: Sequence[str] = (), status: dict[str, Any] | None = None, lost: Sequence[dict[str, Any]] = ()
 ) -> Iterator[list[dict[str, Any]]]:
     """Answers on `path` as an arbitrator would after `story`; gives the requests that came."""
     stage = Stage()
@@ -139,7 +140,7 @@ def control_here(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with _Server(str(path), _Handler) as server:
-        server.stage, server.status, server.holders, server.requests = stage, status or {}, list(holders), []
+        server.stage, server.status, server.lost, server.requests = stage, status or {}, list(lost), []
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from thirdvote.cli import output
-from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, control_client, settings_options
-from thirdvote.cli.words import duration, listed, named
+from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, complete_cluster, control_client, settings_options
+from thirdvote.cli.words import duration, listed, named, until
 from thirdvote.errors import UserError
 
 
-def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    try:
-        with control_client(context.params) as client:
-            names = [cluster["name"] for cluster in client.request({"command": "snapshot"})["snapshot"]["clusters"]]
-    except UserError:
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
 @click.command(cls=Command)
-@click.argument("name", required=False, shell_complete=_complete)
+@click.argument("name", required=False, shell_complete=complete_cluster)
 @settings_options(*CONTROL_OPTIONS)
 @as_json()
 def clusters(name: str | None, wants_json: bool, **parameters: Any) -> int:
@@ -54,12 +44,40 @@ def _show(cluster: dict[str, Any], with_details: bool) -> None:
     what = f"{cluster['algorithm']}, tie-breaker {_tie_breaker(cluster)}{active}, handover {cluster['handover']}"
     output.line((named(cluster["name"]), output.STRONG), f": {what}")
     output.line(f"  {cluster['summary']}")
+    if cluster["waiting"]:
+        output.line((f"  waiting {cluster['waiting']}", output.ODD))
+    _show_bounds(cluster["bounds"], with_details)
+    if with_details:
+        _show_holders(cluster["holders"])
     for node in cluster["nodes"]:
         _show_node(node)
         if with_details:
             output.columns([((label, output.QUIET), text) for label, text in _details(node)], indent=10)
     for node_id in cluster["missing"]:
         output.line(f"  node {node_id}: ", ("not connected", output.ODD))
+
+
+def _show_bounds(bounds: dict[str, Any], with_details: bool) -> None:
+    """Nothing where both are 0: no vote of this cluster ever moves."""
+    if bounds["handover_s"] == bounds["overlap_s"] == 0:
+        return
+    figures = f"longest hand-over {_bound(bounds['handover_s'])}, longest overlap {_bound(bounds['overlap_s'])}"
+    output.line(f"  {figures}{', after Corosync itself has seen the loss' if with_details else ''}")
+    if with_details and bounds["advice"]:
+        output.line(f"  to shorten it: {bounds['advice']}")
+
+
+def _bound(seconds: float | None) -> str:
+    if seconds is None:
+        return "without end"
+    return f"{seconds:.1f} s" if seconds else "none"
+
+
+def _show_holders(holders: list[dict[str, Any]]) -> None:
+    if holders:
+        output.line("  may report quorum by a vote of ours:")
+    for holder in holders:
+        output.line(f"    node {holder['node']}: {holder['because']}{until(holder['until'], holder['until_s'])}")
 
 
 def _show_node(node: dict[str, Any]) -> None:
@@ -79,12 +97,17 @@ def _details(node: dict[str, Any]) -> list[tuple[str, str]]:
         ("tls", f"on, {certificate}" if node["tls"] else "off"),
         ("membership", f"ring {node['ring_id']}, {_nodes(node['membership_list'])}"),
         ("configured", f"{_nodes(node['config_list'])}{_version(node)}"),
-        ("heartbeat", f"{node['heartbeat_ms'] / 1000:g} s"),
+        ("heartbeat", _heartbeat(node)),
         ("last vote", _last_vote(node)),
     ]
     if node["heuristics"] != "undefined":
         details.append(("heuristics", node["heuristics"]))
     return details
+
+
+def _heartbeat(node: dict[str, Any]) -> str:
+    round_trip = "" if node["round_trip_s"] is None else f", round trip {1000 * node['round_trip_s']:.1f} ms"
+    return f"{node['heartbeat_ms'] / 1000:g} s{round_trip}{', answered late' if node['answers_late'] else ''}"
 
 
 def _last_vote(node: dict[str, Any]) -> str:

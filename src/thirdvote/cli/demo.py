@@ -37,7 +37,7 @@ def demo(fast: bool, **parameters: Any) -> int:
         name = PREFIX + secrets.token_hex(2)
         context = None if status["tls"] == "off" else certified(_data(parameters, status), name)
         output.line(("demo", output.STRONG), f": two made-up nodes join the arbitrator on {status['listen']} as the cluster {name}")
-        output.line(("no real cluster is touched, and nothing is left behind", output.QUIET))
+        output.line(("no real cluster is touched; what happens stays in the log and in the history", output.QUIET))
 
         def explain() -> dict[int, str]:
             return reasons(client.request({"command": "snapshot", "cluster": name})["snapshot"])
@@ -45,7 +45,7 @@ def demo(fast: bool, **parameters: Any) -> int:
         place = Place(*address(status["listen"]), context)
         asyncio.run(play(ClusterName(name.encode()), place, explain, _Printer().show, 0.0 if fast else READING_S))
     output.line()
-    output.line(f"the demo is over, and the arbitrator has forgotten {name}; for a real cluster see `thirdvote --help`")
+    output.line(f"the demo is over, and {name} is gone from the arbitrator; for a real cluster see `thirdvote --help`")
     return output.OK
 
 

@@ -47,10 +47,28 @@ def _watch() -> click.Command:
     return watch
 
 
+def _history() -> click.Command:
+    from thirdvote.cli.history import history
+
+    return history
+
+
+def _release() -> click.Command:
+    from thirdvote.cli.release import release
+
+    return release
+
+
 def _demo() -> click.Command:
     from thirdvote.cli.demo import demo
 
     return demo
+
+
+def _simulate() -> click.Command:
+    from thirdvote.cli.simulate import simulate
+
+    return simulate
 
 
 def _ca() -> click.Command:
@@ -83,7 +101,8 @@ class Entry:
 NAME_WIDTH = 10
 """The longest name, so that the groups are one table."""
 
-RUN, LOOK, CERTIFICATES, STOCK, SHELL = "run it", "look at it", "let nodes in", "in place of corosync-qnetd", "in your shell"
+RUN, LOOK, STEP_IN, CERTIFICATES = "run it", "look at it", "step in when a node is lost", "let nodes in"
+STOCK, SHELL = "in place of corosync-qnetd", "in your shell"
 
 COMMANDS = {
     "serve": Entry(RUN, "run the arbitrator", _serve),
@@ -91,7 +110,10 @@ COMMANDS = {
     "status": Entry(LOOK, "show what the running arbitrator does, and what is wrong", _status),
     "clusters": Entry(LOOK, "show each cluster's nodes, who has the vote, and why", _clusters),
     "watch": Entry(LOOK, "show votes and nodes as they come and go", _watch),
+    "history": Entry(LOOK, "show what has happened and why, also before the last restart", _history),
     "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
+    "simulate": Entry(LOOK, "break simulated clusters at random, and check what must hold", _simulate),
+    "release": Entry(STEP_IN, "count a lost node as off, on your word", _release),
     "ca": Entry(CERTIFICATES, "show the authority, sign the request of a cluster", _ca),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(SHELL, "print the script with which a shell completes our commands", _completion),

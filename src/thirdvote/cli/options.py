@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from thirdvote.cli.settings import load
 from thirdvote.config import BY_NAME, DATA_OF_ROOT, OPTIONS, Option, Settings
 from thirdvote.control_client import ControlClient
+from thirdvote.errors import UserError
 
 STOCK_CONTROL = "/run/corosync-qnetd/corosync-qnetd.sock.d/control.sock"
 """The control socket of a voter that was started as `corosync-qnetd`, beside its socket for the stock tool."""
@@ -100,6 +101,16 @@ def control_client(parameters: dict[str, Any]) -> ControlClient:
         usual = (path, f"{DATA_OF_ROOT}/control.sock", STOCK_CONTROL)
         path = next((candidate for candidate in usual if os.path.lexists(candidate)), path)
     return ControlClient(path)
+
+
+def complete_cluster(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of connected clusters, where an arbitrator runs."""
+    try:
+        with control_client(context.params) as client:
+            names = [cluster["name"] for cluster in client.request({"command": "snapshot"})["snapshot"]["clusters"]]
+    except UserError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def as_json() -> Decorator:

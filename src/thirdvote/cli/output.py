@@ -88,6 +88,19 @@ def error(text: str, hint: str | None = None) -> None:
     _hint(hint)
 
 
+def can_ask() -> bool:
+    """Somebody is there who can read a question and answer it."""
+    return sys.stdin.isatty()
+
+
+def ask(question: str) -> str:
+    """One line of a person, without blanks around it; the question goes to standard error, so that it is seen beside `> file`."""
+    sys.stdout.flush()
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
 def run(command: Callable[[], int]) -> int:
     """The exit status of `command`; whatever it raises becomes a message for a person, never a traceback."""
     try:

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from thirdvote.cli import output
-from thirdvote.cli.options import CONTROL_OPTIONS, Command, control_client, settings_options
+from thirdvote.cli.options import CONTROL_OPTIONS, Command, complete_cluster, control_client, settings_options
 
 _STYLES = {"error": output.BAD, "warning": output.ODD, "debug": output.QUIET}
 _LEVELS = ("debug", "info", "warning", "error")
@@ -20,7 +20,7 @@ def _complete_level(context: click.Context, parameter: click.Parameter, incomple
 
 
 @click.command(cls=Command)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_cluster)
 @settings_options(*CONTROL_OPTIONS)
 @click.option(
     "--level",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -18,6 +19,14 @@ def duration(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(part for part in parts if part) or "0 s"
+
+
+def until(time: str | None, seconds: float | None) -> str:
+    """Behind a reason: a time in ISO 8601 as the clock on the wall will show it, which is so many seconds from now; nothing without one."""
+    if time is None or seconds is None:
+        return ""
+    left = f", {duration(seconds)} from now" if seconds >= 1 else ""
+    return f"; until {datetime.fromisoformat(time).astimezone():%H:%M:%S}{left}"
 
 
 def named(name: str) -> str:

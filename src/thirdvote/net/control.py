@@ -59,7 +59,6 @@ class Control:
             "snapshot": self._snapshot,
             "status": self._answer_status,
             "shutdown": self._answer_shutdown,
-            "holders": self._answer_holders,
             "release": self._answer_release,
             "history": self._answer_history,
         }
@@ -162,19 +161,19 @@ class Control:
                 yield ", ".join(views)
             await asyncio.sleep(0)
 
-    async def _answer_holders(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        _, holders, moment = self._holders(request)
-        await self._say(writer, {"ok": True, "holders": [holder_view(holder, moment) for holder in holders]})
-
     async def _answer_release(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """Nothing is waited for between the look at the holders and their release."""
         name, holders, moment = self._holders(request)
-        released = _releasable(printable(name), holders, _wanted_nodes(request), self._connected(name, moment.arbiter))
+        lost = _releasable(printable(name), holders, _wanted_nodes(request), self._connected(name, moment.arbiter))
+        if request.get("check"):
+            await self._say(writer, {"ok": True, "lost": [holder_view(holder, moment) for holder in lost]})
+            return
         by = _peer(writer)
-        for holder in released:
+        for holder in lost:
             text = f"counts as off on the word of {by}, who says that it can not report quorum any more; known of it: {holder.because}"
             self._voter.tell(Event(Level.WARNING, OPERATOR, text, name, holder.node_id))
-        self._voter.feed(Release(name, frozenset(holder.node_id for holder in released)))
-        await self._say(writer, {"ok": True, "released": [holder.node_id for holder in released]})
+        self._voter.feed(Release(name, frozenset(holder.node_id for holder in lost)))
+        await self._say(writer, {"ok": True, "released": [holder.node_id for holder in lost]})
 
     def _holders(self, request: Request) -> tuple[ClusterName, tuple[HolderSnapshot, ...], Moment]:
         arbiter, moment = self._voter.arbiter, Moment.of(self._voter.now())

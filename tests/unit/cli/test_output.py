@@ -23,6 +23,16 @@ def fail(error: BaseException) -> int:
     return output.run(command)
 
 
+def test_a_question_is_asked_beside_the_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("  yes \nmore\n"))
+    assert output.can_ask()
+    assert output.ask("sure? ") == "yes"
+    assert capsys.readouterr() == ("", "sure? ")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert not output.can_ask()
+    assert output.ask("sure? ") == ""
+
+
 def test_an_error_is_two_lines_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail(UserError("the port is in use", "take another")) == 1
     assert capsys.readouterr() == ("", "thirdvote: error: the port is in use\nhint: take another\n")

@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
-from thirdvote.cli.words import counted, duration, listed, named
+from thirdvote.cli.words import counted, duration, listed, named, until
+
+
+@pytest.fixture
+def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -23,6 +35,14 @@ from thirdvote.cli.words import counted, duration, listed, named
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.usefixtures("_in_berlin")
+def test_until() -> None:
+    assert until(None, None) == ""
+    assert until("2026-11-25T12:03:07.250+00:00", 8.9) == "; until 13:03:07, 8 s from now"
+    assert until("2026-11-25T12:03:07+00:00", 0.3) == "; until 13:03:07"
+    assert until("2026-11-25T12:03:07+00:00", -5.0) == "; until 13:03:07"
 
 
 def test_counted() -> None:

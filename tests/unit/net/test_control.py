@@ -139,7 +139,7 @@ def test_what_is_not_a_request(tmp_path: Path) -> None:
             for request in ({"command": "x"}, {"command": 7}, {}):
                 answer = await client.ask(**request)
                 assert not answer["ok"]
-                assert answer["hint"] == "known are history, holders, release, shutdown, snapshot, status, subscribe"
+                assert answer["hint"] == "known are history, release, shutdown, snapshot, status, subscribe"
             assert "level" in (await client.ask(command="subscribe", level="loud"))["error"]
 
     asyncio.run(run())
@@ -252,19 +252,26 @@ def hold(here: Here, *holders: HolderSnapshot) -> list[Input]:
     held = replace(snapshot, holders=holders)
     arbiter.cluster_snapshot = lambda name, now: held if name == b"c" else None  # type: ignore[method-assign]
     fed: list[Input] = []
-    voter.feed = fed.append  # type: ignore[method-assign]
+
+    def feed(event: Input) -> None:
+        fed.append(event)
+
+    voter.feed = feed  # type: ignore[method-assign]
     return fed
 
 
-def test_the_holders_of_a_cluster(tmp_path: Path) -> None:
+def test_what_would_be_released(tmp_path: Path) -> None:
     async def run() -> None:
         async with control(tmp_path) as here:
-            hold(here, HERE, replace(LOST, until=here.voter.voter.now() + 30.0))
+            fed = hold(here, HERE, replace(LOST, until=here.voter.voter.now() + 30.0), replace(LOST, node_id=NodeId(3)))
             client = await here.client()
-            first, second = (await client.ask(command="holders", cluster="c"))["holders"]
-            assert first == {"node": 1, "connected": True, "because": "it has the vote", "until": None, "until_s": None}
-            assert (second["node"], second["because"], 25 < second["until_s"] < 31) == (2, "silent since 12:02:51", True)
-            assert second["until"].endswith("+00:00")
+            first, second = (await client.ask(command="release", cluster="c", check=True))["lost"]
+            assert (first["node"], first["because"], 25 < first["until_s"] < 31) == (2, "silent since 12:02:51", True)
+            assert first["until"].endswith("+00:00")
+            assert second == {"node": 3, "connected": False, "because": "silent since 12:02:51", "until": None, "until_s": None}
+            answer = await client.ask(command="release", cluster="c", node=1, check=True)
+            assert answer["error"] == "node 1 of c is connected: it is not lost"
+            assert fed == []
 
     asyncio.run(run())
 
