@@ -25,7 +25,7 @@ def clusters(name: str | None, wants_json: bool, **parameters: Any) -> int:
     with control_client(parameters) as client:
         found = client.request(request)["snapshot"]["clusters"]
     if name is not None and not found:
-        hint = "`thirdvote clusters` shows the ones that are; a cluster is gone when its last node is"
+        hint = f"`thirdvote clusters` shows the ones that are, `thirdvote history {named(name)}` what became of it"
         raise UserError(f"no cluster {name} is connected", hint)
     if wants_json:
         output.structured(found)

@@ -274,7 +274,9 @@ def _parse(line: bytes) -> Request:
 def holders_of(arbiter: Arbiter, name: ClusterName, now: float) -> tuple[HolderSnapshot, ...]:
     """Nodes of the cluster that may still report quorum."""
     snapshot = arbiter.cluster_snapshot(name, now)
-    return () if snapshot is None else snapshot.holders
+    if snapshot is not None:
+        return snapshot.holders
+    return tuple(HolderSnapshot(node_id, False, "no node of its cluster is connected", None) for node_id in arbiter.remembered(name))
 
 
 def _find(arbiter: Arbiter, wanted: object) -> tuple[ClusterName, ...]:

@@ -330,6 +330,23 @@ def test_a_cluster_in_which_nothing_is_lost(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_cluster_of_which_no_node_is_connected(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            fed = hold(here)
+            here.voter.voter.arbiter.remembered = lambda name: (NodeId(1), NodeId(2)) if name == b"gone" else ()  # type: ignore[method-assign]
+            client = await here.client()
+            assert await client.ask(command="release", cluster="gone", node=2) == {"ok": True, "released": [2]}
+            assert fed == [Release(ClusterName(b"gone"), frozenset({NodeId(2)}))]
+            lost = (await client.ask(command="release", cluster="gone", check=True))["lost"]
+            assert [(holder["node"], holder["because"]) for holder in lost] == [
+                (1, "no node of its cluster is connected"),
+                (2, "no node of its cluster is connected"),
+            ]
+
+    asyncio.run(run())
+
+
 @contextmanager
 def history(folder: Path) -> Iterator[History]:
     kept = History(folder / "h", Limits(), lambda level, text: None)
