@@ -30,6 +30,11 @@ def thirdvote(voter: VoterProcess, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=voter.environment)
 
 
+def start_again(voter: VoterProcess) -> None:
+    voter.notified.clear()
+    voter.start()
+
+
 def wait_for_ack(node: RawNode) -> None:
     """Answers whatever it is asked meanwhile, as a stock node does."""
     while True:
@@ -51,11 +56,11 @@ def test_the_history_outlives_a_stop_and_a_kill(tmp_path: Path) -> None:
         voter.wait_for_log("left", "web")
         assert kinds(kept(voter, "web"))[:2] == ["started", "joined"]
         assert voter.stop() == 0
-        voter.start()
+        start_again(voter)
         before = kinds(kept(voter))
         assert before[-3:] == ["left", "stopped", "started"]
         voter.stop(signal.SIGKILL)
-        voter.start()
+        start_again(voter)
         events = kept(voter, "web")
         assert kinds(events)[-3:] == ["started", "history", "started"]
         (unfinished,) = [event["text"] for event in events if event["event"] == "history"]
