@@ -66,6 +66,11 @@ class Ring:
                 corosync.decide(ring_is_new)
 
 
+def quorum_of(setup: Setup) -> int:
+    """The least votes: every node has one."""
+    return (setup.nodes + setup.device_votes) // 2 + 1
+
+
 def _at_once(ring: Ring, callback: Callback) -> None:
     callback()
 
@@ -183,8 +188,7 @@ class Corosync:
         setup, members = self._setup, self.ring.members
         self._seen_all = self._seen_all or len(members) == setup.nodes
         votes = len(members) + (setup.device_votes if self.casting else 0)
-        quorum = max((setup.nodes + setup.device_votes) // 2, votes // 2) + 1
-        report = Report(votes >= quorum and self._seen_all, members)
+        report = Report(votes >= quorum_of(setup) and self._seen_all, members)
         changed = self._tell(report)
         if self.device is not None and (changed or ring_is_new):
             self.device.quorum_changed()

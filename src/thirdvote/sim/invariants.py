@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, Vote
-from thirdvote.sim.corosync import NOTHING, Report
+from thirdvote.sim.corosync import NOTHING, Report, quorum_of
 from thirdvote.sim.disk import Disk
 from thirdvote.sim.schedule import Fault, KillCorosync, KillDaemon, Schedule, Setup, is_of_the_arbitrator
 from thirdvote.wire.codec import HEADER, decode
@@ -65,10 +65,6 @@ class Measures:
     wait_s: float = 0.0
     whole_again_s: float | None = None
     hand_overs: list[HandOver] = field(default_factory=list)
-
-
-def quorum_of(setup: Setup) -> int:
-    return (setup.nodes + setup.device_votes) // 2 + 1
 
 
 def liveness_s(setup: Setup) -> float:

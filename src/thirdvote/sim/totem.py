@@ -27,6 +27,8 @@ STEPS_MAX = 2
 """Tokens, and how many times. A new ring moves on in such steps: none, one or two of them after it was formed, quorum can be decided in it,
 and from then on at once.
 """
+CONSENSUS = 1.2
+"""Tokens. What it takes to go on without somebody who does not answer, when another one has left in order meanwhile."""
 LEAVE_S = 0.1
 MERGE_S = (0.2, 1.5)
 SAME_MOMENT_S = 0.02
@@ -124,16 +126,24 @@ class Totem:
         return len(rings) == 1 and all(self._nodes[node].ring.members == group for node in group)
 
     def _plan(self, group: Group) -> None:
-        losses = [self._missed_at(node, lost) for node in group for lost in self._nodes[node].ring.members - group]
-        joins = len({id(self._nodes[node].ring) for node in group}) > 1
-        due = min(losses) if losses else self._engine.now
-        if joins:
+        lost = {(node, other) for node in group for other in self._nodes[node].ring.members - group}
+        due = min((self._missed_at(node, other) for node, other in lost), default=self._engine.now)
+        left = [self._left[other] for _, other in lost if self._has_left(other)]
+        if left and any(not self._has_left(other) for _, other in lost):
+            due = min(due, min(left) + CONSENSUS * self._token_s)
+        elif left:
+            due = min(left) + LEAVE_S * self._random.uniform(0.5, 1.5)
+        if len({id(self._nodes[node].ring) for node in group}) > 1:
             due = max(due, self._engine.now + self._random.uniform(*MERGE_S))
         self._planned[group] = self._engine.at(due, lambda: self._form(group))
 
+    def _has_left(self, node: int) -> bool:
+        return not self._nodes[node].running and node in self._left
+
     def _missed_at(self, node: int, lost: int) -> float:
-        if not self._nodes[lost].running and lost in self._left:
-            return self._left[lost] + LEAVE_S * self._random.uniform(0.5, 1.5)
+        """When a node that has not said that it leaves is missed."""
+        if self._has_left(lost):
+            return float("inf")
         since = self._broken.get((min(node, lost), max(node, lost)))
         if since is None:  # they hear each other, but a third one does not
             return self._engine.now + DETECTION * self._token_s
