@@ -15,6 +15,7 @@ from thirdvote.arbiter.interface import (
     Ending,
     Input,
     Note,
+    NoteKind,
     Persist,
     Persisted,
     Received,
@@ -22,7 +23,8 @@ from thirdvote.arbiter.interface import (
     Send,
     StartTls,
 )
-from thirdvote.arbiter.record import ClusterRecord, Past
+from thirdvote.arbiter.record import ClusterRecord, HolderRecord, Past
+from thirdvote.arbiter.snapshot import ClusterSnapshot
 from thirdvote.config import Settings
 from thirdvote.domain import (
     Algorithm,
@@ -58,6 +60,15 @@ HIGHEST = TieBreaker(TieBreakerMode.HIGHEST)
 PLAIN = Settings(tls=TlsSupport.UNSUPPORTED, handover=Handover.STOCK)
 """As the stock server decides; `SAFE` is the default of `thirdvote serve`."""
 SAFE = Settings(tls=TlsSupport.UNSUPPORTED)
+
+
+ECHO_S = 2.0
+
+
+def record(*ids: int, partition: tuple[int, ...] = (), heartbeat_ms: int = 8000, algorithm: Algorithm = Algorithm.FFSPLIT) -> ClusterRecord:
+    """`partition` is that of the holders, unless said."""
+    holders = tuple(HolderRecord(NodeId(number), heartbeat_ms) for number in ids)
+    return ClusterRecord(algorithm, frozenset(map(NodeId, partition or ids)), holders)
 
 
 def ring(node_id: int, sequence: int) -> RingId:
@@ -151,16 +162,26 @@ class Client:
         body = encode(VoteInfoReply(self.next_number()))[6:]
         return self.send(EchoRequest(body))
 
-    def leave(self) -> None:
-        self.world.step(Disconnected(self.connection, Ending.GOODBYE, "end of stream"))
+    def leave(self, ending: Ending = Ending.GOODBYE, *, delivered: bool = True) -> None:
+        self.world.step(Disconnected(self.connection, ending, "end of stream", delivered))
+
+    def unanswered(self) -> list[Message]:
+        """The VOTE_INFOs among what it heard; for a client that does not answer by itself."""
+        return [message for message in self.take() if isinstance(message, VoteInfo)]
+
+    def answer(self, *messages: Message) -> list[Message]:
+        """VOTE_INFOs that it has held back."""
+        return self.send(*(VoteInfoReply(message.sequence_number) for message in messages))
 
 
 class World:
     def __init__(self, settings: Settings = PLAIN, past: Past | None = None) -> None:
-        """`ledger` is what the disk has, at once."""
+        """`ledger` is what the disk has: at once, or after `written`, where `disk_waits` is set meanwhile."""
         self.now = 1000.0
         self.arbiter = Arbiter(settings, past or Past(self.now))
         self.ledger: dict[ClusterName, ClusterRecord | None] = {}
+        self.persists: list[Persist] = []
+        self.disk_waits = False
         self.clients: dict[int, Client] = {}
         self.notes: list[Note] = []
         self._later: list[Input] = []
@@ -212,18 +233,47 @@ class World:
                 case Close(connection, reason):
                     self.clients[connection].closed = reason
                 case Persist(ticket, cluster, record):
-                    self.ledger[cluster] = record
-                    self.later(Persisted((ticket,)))
+                    self.persists.append(effect)
+                    if not self.disk_waits:
+                        self.ledger[cluster] = record
+                        self.later(Persisted((ticket,)))
                 case Note():
                     self.notes.append(effect)
 
-    def pass_time(self, seconds: float) -> None:
-        """Lets every deadline within `seconds` come up at its time."""
+    def written(self, *persists: Persist, problem: str = "") -> None:
+        """The disk has got to these."""
+        if not problem:
+            self.ledger.update({each.cluster: each.record for each in persists})
+        self.step(Persisted(tuple(each.ticket for each in persists), problem))
+
+    def pass_time(self, seconds: float, *echoing: Client) -> None:
+        """Lets every deadline within `seconds` come up at its time; an echo comes of each of `echoing` every two seconds, now first."""
+        while echoing and seconds > ECHO_S:
+            self.pass_time(ECHO_S, *echoing)
+            seconds -= ECHO_S
+        for client in echoing:
+            client.echo()
         end = self.now + seconds
         while (deadline := self.arbiter.deadline()) is not None and deadline <= end:
             self.now = max(self.now, deadline)
             self.step(Elapsed())
         self.now = end
+
+    def snapshot(self, cluster: bytes = b"c") -> ClusterSnapshot:
+        found = self.arbiter.cluster_snapshot(ClusterName(cluster), self.now)
+        assert found is not None
+        return found
+
+    def holders(self, cluster: bytes = b"c") -> list[int]:
+        return [holder.node_id for holder in self.snapshot(cluster).holders]
+
+    def waits_s(self, cluster: bytes = b"c") -> float | None:
+        """For how long from now a decided vote waits at the most; None when no time is set, or it does not wait."""
+        until = self.snapshot(cluster).waiting_until
+        return None if until is None else until - self.now
+
+    def said(self, kind: NoteKind) -> list[str]:
+        return [note.text for note in self.notes if note.kind is kind]
 
     def votes(self, cluster: bytes = b"c") -> dict[int, Vote | None]:
         """What each connected node goes by."""
@@ -231,6 +281,16 @@ class World:
         if snapshot is None:
             return {}
         return {node.node_id: self.clients[node.connection].effective for node in snapshot.nodes}
+
+
+def split(settings: Settings = SAFE, algorithm: Algorithm = Algorithm.FFSPLIT) -> tuple[World, Client, Client]:
+    """Both nodes have the vote, and have reported rings of their own; node 2, which lost, holds its answers back."""
+    world = World(settings)
+    one, two = world.whole(1, 2, algorithm=algorithm)
+    two.answers = False
+    two.membership(ring(2, 14), 2)
+    one.membership(ring(1, 14), 1)
+    return world, one, two
 
 
 def settings_with(settings: Settings = PLAIN, **limits: object) -> Settings:

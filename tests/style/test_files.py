@@ -25,6 +25,7 @@ WITHOUT_UNIT_TEST: dict[str, str] = {
 
 WITHOUT_MODULE: dict[str, str] = {
     "arbiter/test_defects.py": "defects of the stock server that only a whole cluster shows",
+    "arbiter/test_granting_surroundings.py": "the ledger, the operator and the settings, where a vote waits",
     "session/test_node_with_arbiter.py": "both ends of the protocol as a pair",
 }
 """Unit tests that mirror no module, and why."""
