@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.lab.faults import ARBITRATORS, HEALTHY, TWO_NODES, Fault, fault_name
+from tests.e2e.lab.faults import ARBITRATORS, HEALTHY, HUNG, TWO_NODES, Fault, fault_name
 from tests.e2e.lab.fleet import Result
 from tests.e2e.lab.settings import Settings
 
@@ -14,6 +14,9 @@ SETTINGS = Settings()
 NODES = 2
 
 ORDERLY_SECONDS_MAX = 1.0
+
+SYNC_TIMEOUT_SECONDS = 30.0
+"""How long corosync waits for a device that does not answer in a change of membership."""
 
 
 @pytest.mark.parametrize("fault", [*TWO_NODES, *ARBITRATORS], ids=fault_name)
@@ -31,3 +34,10 @@ def test_nobody_waits_for_a_node_that_leaves_in_order(results: dict[str, Result]
     outcome = results[fault.name].expect_safe()
     assert outcome.detected_s is not None
     assert outcome.handover_s - outcome.detected_s < ORDERLY_SECONDS_MAX, outcome.evidence
+
+
+@pytest.mark.parametrize("fault", HUNG, ids=fault_name)
+def test_a_daemon_that_hangs_in_a_change_of_membership_is_as_bad_as_it_is_said_to_be(results: dict[str, Result], fault: Fault) -> None:
+    """docs/handover.md: what is not promised."""
+    outcome = results[fault.name].expect()
+    assert outcome.overlap_s <= SYNC_TIMEOUT_SECONDS, outcome.evidence

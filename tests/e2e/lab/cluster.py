@@ -20,7 +20,7 @@ from tests.e2e.lab.watch import State, Watch
 ALL_VOTES_SECONDS_MAX = 60
 """A node tries again to reach its arbitrator every 8 s, and corosync waits up to 30 s for a device in a change of membership."""
 
-LOG_TAIL_LINES = 60
+LOG_TAIL_LINES = 120
 
 ArbitratorT = TypeVar("ArbitratorT", bound=Arbitrator)
 
@@ -56,6 +56,9 @@ class Cluster(Generic[ArbitratorT]):
     def restore(self) -> None:
         """Repairs what a test has broken, and returns when the cluster has all votes."""
         self.switch.heal()
+        for program in (self.arbitrator.server, *(node.qdevice for node in self.nodes)):
+            if program is not None and program.stopped:
+                program.kill()
         if not self.arbitrator.on:
             self.arbitrator.power_on()
         if self.arbitrator.server is None or not self.arbitrator.server.running:

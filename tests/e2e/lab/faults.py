@@ -32,6 +32,11 @@ class Scene:
 
     cluster: Cluster[Arbitrator]
     random: random.Random
+    steps: list[tuple[float, str]] = field(default_factory=list)
+
+    def note(self, step: str) -> None:
+        """For the evidence."""
+        self.steps.append((time.monotonic(), step))
 
     @property
     def heartbeat_s(self) -> float:
@@ -131,8 +136,13 @@ def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int) -> Outcome:
         _first(since, at, lambda now: all(now[node].quorate and now[node].members == winners for node in winners)) or 0.0,
         watch.overlap(start),
         tuple(change for node in sorted(winners) for change in watch.lost_quorum(node, at)),
-        f"{fault.name}, seed {seed}, at {at:.3f}\n" + "\n".join(map(str, watch.changes(start))),
+        "\n".join([f"{fault.name}, seed {seed}", *_story(watch.changes(start), [*scene.steps, (at, "the fault")])]),
     )
+
+
+def _story(changes: list[Change], steps: list[tuple[float, str]]) -> list[str]:
+    lines = [(change.at, str(change)) for change in changes] + [(at, f"{at:.3f} --- {step}") for at, step in steps]
+    return [line for _, line in sorted(lines)]
 
 
 def _first(changes: list[Change], at: float, condition: Callable[[Mapping[int, State]], bool]) -> float | None:
@@ -258,6 +268,27 @@ def daemon_killed_then_split(scene: Scene) -> float:
     return at
 
 
+def split_then_daemon(then: Callable[[Scene], None]) -> Callable[[Scene], float]:
+    """Just before corosync has seen the split."""
+
+    def happen(scene: Scene) -> float:
+        at = time.monotonic()
+        scene.part((1,), (2,))
+        scene.pause(0.5, 1.9)
+        then(scene)
+        return at
+
+    return happen
+
+
+def daemon_hangs_then_split(scene: Scene) -> float:
+    hang_daemon(1)(scene)
+    scene.pause(0.0, 1.0)
+    at = time.monotonic()
+    scene.part((1,), (2,))
+    return at
+
+
 def path_cut_then_isolated(number: int) -> Callable[[Scene], float]:
     """The node has no arbitrator for so long that its device has given up, and tries again; then it loses the other node too."""
 
@@ -365,12 +396,19 @@ TWO_NODES = (
     Fault("split, then the holder's daemon is killed and starts again", after_split(restart_daemon(1)), EITHER),
     Fault("split, then the holder's daemon hangs", after_split(hang_daemon(1)), UPPER),
     Fault("daemon killed, then split", daemon_killed_then_split, UPPER),
+    Fault("split, and the daemon is killed before corosync sees it", split_then_daemon(kill_daemon(1)), UPPER),
     Fault("node 1 long without arbitrator, then isolated", path_cut_then_isolated(1), UPPER),
     Fault("node 2 long without arbitrator, then isolated", path_cut_then_isolated(2), LOWER),
     Fault("node 2 does not hear node 1", one_way(1, 2), LOWER),
     Fault("node 1 does not hear node 2", one_way(2, 1), LOWER),
     Fault("node 2 shuts down", shut_down(2), LOWER, keeps=True),
 )
+
+HUNG = (
+    Fault("split, and the daemon hangs before corosync sees it", split_then_daemon(hang_daemon(1)), UPPER),
+    Fault("daemon hangs, then split", daemon_hangs_then_split, UPPER),
+)
+"""No server can tell such a node from one that is off the network, which gives up long before corosync does: not promised."""
 
 ARBITRATORS = (
     Fault("split, then the arbitrator's host is reset", after_split(arbitrator_reset), EITHER),
