@@ -1,0 +1,62 @@
+"""The longest hand-over and the longest overlap, as they are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from thirdvote.arbiter.bounds import bounds
+from thirdvote.arbiter.releases import Absence, Manner, Ring, Timing, released_at, timing
+from thirdvote.config import ClusterPolicy, Limits
+from thirdvote.domain import Algorithm, Handover
+
+LIMITS = Limits()
+
+
+def policy(handover: Handover = Handover.SAFE, *, late_answers: bool = True, token_ms: int | None = None) -> ClusterPolicy:
+    return ClusterPolicy(handover, late_answers, token_ms=token_ms)
+
+
+def timed(heartbeat_ms: int = 8000, algorithm: Algorithm = Algorithm.FFSPLIT, of: ClusterPolicy | None = None) -> Timing:
+    return timing(heartbeat_ms, algorithm, 2, False, of or policy())
+
+
+def test_safe_has_no_overlap() -> None:
+    assert bounds(timed(), policy(), LIMITS).overlap_s == 0
+
+
+@pytest.mark.parametrize("heartbeat_ms", [1000, 8000, 120_000])
+@pytest.mark.parametrize("late_answers", [True, False])
+def test_no_loss_of_a_node_that_is_whole_makes_the_survivor_wait_longer(heartbeat_ms: int, late_answers: bool) -> None:
+    """The node's last answered echo came up to a heartbeat before it was lost, and late answers leave a part of that at the most."""
+    its = policy(late_answers=late_answers)
+    heartbeat = heartbeat_ms / 1000
+    handover = bounds(timed(heartbeat_ms), its, LIMITS).handover_s
+    for share in range(11):
+        age = share / 10 * heartbeat
+        answered = -age - (heartbeat if late_answers and age < 0.8 * heartbeat else 0.0)
+        ring_gone = 3 * 2.03
+        until = released_at(Absence(Manner.SILENT, 0.0, answered, -age, 0.0), Ring(ring_gone), timed(heartbeat_ms))
+        assert until is not None
+        assert until - ring_gone <= handover + 0.01
+
+
+def test_fast_is_the_time_of_a_probe_at_the_price_of_what_safe_waits_for() -> None:
+    fast, safe = bounds(timed(), policy(Handover.FAST), LIMITS), bounds(timed(), policy(), LIMITS)
+    assert fast.handover_s == 1.0
+    assert fast.overlap_s == safe.handover_s
+
+
+def test_stock_overlaps_for_as_long_as_corosync_waits_for_a_daemon_that_is_gone() -> None:
+    assert bounds(timed(), policy(Handover.STOCK), LIMITS).overlap_s == 30
+    assert bounds(timed(), policy(Handover.STOCK), LIMITS).handover_s == 12
+
+
+def test_2nodelms_waits_for_corosync() -> None:
+    assert bounds(timed(algorithm=Algorithm.TWO_NODE_LMS), policy(), LIMITS).handover_s >= 30
+
+
+def test_the_advice_names_what_is_not_in_force_yet() -> None:
+    assert "timeout: 1250" in bounds(timed(), policy(), LIMITS).advice
+    assert bounds(timed(1000), policy(), LIMITS).advice == ""
+    assert "safe" in bounds(timed(), policy(Handover.FAST), LIMITS).advice
+    assert "safe" in bounds(timed(), policy(Handover.STOCK), LIMITS).advice

@@ -1,0 +1,180 @@
+"""What is known of those who may report quorum: their absence, their rings, and their records."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.world import infos, record, ring
+from thirdvote.arbiter.holders import CHANGES_MAX, Holder, Holders
+from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.releases import Absence, Manner, RingChange
+from thirdvote.config import Limits
+from thirdvote.decide.view import Member
+from thirdvote.domain import Algorithm, Heuristics, NodeId, RingId, TlsSupport
+from thirdvote.session.server import Policy, ServerSession
+
+GONE = Absence(Manner.CLOSED, 100.0, 95.0, 95.0, alive=100.0)
+
+
+def node(number: int, its_ring: RingId, *members: int, heuristics: Heuristics = Heuristics.UNDEFINED) -> Node:
+    """One that has reported this."""
+    session = ServerSession(Policy(TlsSupport.UNSUPPORTED, False, False, Limits()), 0.0)
+    session.heartbeat_ms = 8000
+    found = Node(number, "192.0.2.1:4000", NodeId(number), Algorithm.FFSPLIT, 0.0, session, Member(NodeId(number), its_ring))
+    found.take_membership(infos(*members), its_ring, heuristics)
+    return found
+
+
+def holding(*ids: int) -> Holders:
+    """Those nodes are holders, and reported ring 1.a with all of them."""
+    holders = Holders(Algorithm.FFSPLIT, frozenset(map(NodeId, ids)))
+    for number in ids:
+        holders.by_node[NodeId(number)] = Holder(NodeId(number), 8000)
+    for number in ids:
+        holders.reported(node(number, ring(1, 10), *ids), 50.0, is_first=False)
+    return holders
+
+
+class TestRings:
+    def test_a_report_without_it_by_one_that_was_in_its_ring_ends_that_ring(self) -> None:
+        holders = holding(1, 2)
+        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        assert holders.by_node[NodeId(2)].gone_at == 60.0
+
+    def test_the_first_such_report_counts(self) -> None:
+        holders = holding(1, 2, 3)
+        holders.reported(node(1, ring(1, 14), 1, 2), 60.0, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2), 61.0, is_first=False)
+        assert holders.by_node[NodeId(3)].gone_at == 60.0
+
+    def test_one_that_was_there_until_then_is_a_witness_one_that_comes_anew_is_none(self) -> None:
+        for is_first in (False, True):
+            holders = holding(1, 2)
+            holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=is_first)
+            assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, witnessed=not is_first),)
+
+    def test_each_change_of_a_lost_nodes_ring_is_kept_until_it_is_heard(self) -> None:
+        holders = holding(1, 2)
+        for at, members in ((60.0, (1,)), (61.0, (1, 2)), (62.0, (1,))):
+            holders.reported(node(1, ring(1, int(at)), *members), at, is_first=False)
+        assert [change.at for change in holders.by_node[NodeId(2)].changes] == [60.0, 61.0, 62.0]
+        holders.reported(node(2, ring(2, 70), 2), 63.0, is_first=False)
+        assert holders.by_node[NodeId(2)].changes == ()
+
+    def test_of_a_link_that_flaps_for_long_the_last_changes_are_one_that_nobody_saw(self) -> None:
+        holders = holding(1, 2)
+        for times in range(100):
+            holders.reported(node(1, ring(1, 20 + times), *((1,) if times % 2 else (1, 2))), 60.0 + times, is_first=False)
+        changes = holders.by_node[NodeId(2)].changes
+        assert len(changes) == CHANGES_MAX
+        assert changes[-1] == RingChange(159.0, witnessed=False)
+
+    def test_a_ring_of_its_own_report_is_unpolled_until_it_has_answered_a_vote_for_it(self) -> None:
+        holders = holding(1, 2)
+        two = holders.by_node[NodeId(2)]
+        holders.polled(NodeId(2), None)
+        holders.reported(node(2, ring(2, 14), 2), 60.0, is_first=False)
+        holders.reported(node(2, ring(2, 18), 2), 61.0, is_first=False)
+        assert two.unpolled_since == 60.0
+        holders.polled(NodeId(2), 62.0)
+        assert two.unpolled_since is None
+        assert two.refused_at == 62.0
+
+    def test_a_refusal_holds_until_its_ring_changes(self) -> None:
+        holders = holding(1, 2)
+        holders.polled(NodeId(2), 55.0)
+        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        assert holders.by_node[NodeId(2)].refused_at is None
+
+    def test_one_of_a_ring_in_which_it_never_was_does_not(self) -> None:
+        holders = holding(2, 3)
+        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        assert holders.by_node[NodeId(2)].gone_at is None
+
+    def test_one_of_an_older_ring_does_not(self) -> None:
+        holders = holding(1, 2)
+        holders.reported(node(1, ring(1, 6), 1), 60.0, is_first=False)
+        assert holders.by_node[NodeId(2)].gone_at is None
+
+    def test_a_newer_ring_with_it_in_is_its_ring(self) -> None:
+        holders = holding(1, 2)
+        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 18), 1, 2), 61.0, is_first=False)
+        assert holders.by_node[NodeId(2)].gone_at is None
+        assert holders.by_node[NodeId(2)].ring_id == ring(1, 18)
+
+    def test_a_ring_is_watched_by_whoever_is_connected_and_in_it(self) -> None:
+        holders = holding(1, 2)
+        two, configured = holders.by_node[NodeId(2)], frozenset({NodeId(1), NodeId(2)})
+        assert not holders.ring(two, {NodeId(1): node(1, ring(1, 10), 1, 2)}, configured).unwatched
+        assert holders.ring(two, {}, configured).unwatched
+        assert holders.ring(two, {NodeId(1): node(1, ring(1, 4), 1)}, configured).unwatched
+
+    def test_a_ring_of_one_has_nobody_to_watch_it_and_nobody_to_lose(self) -> None:
+        holders = holding(2)
+        assert not holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)})).unwatched
+
+
+class TestComingAndGoing:
+    def test_who_went_is_absent_until_it_reports(self) -> None:
+        holders = holding(1, 2)
+        holders.went(node(2, ring(1, 10), 1, 2), GONE)
+        assert holders.by_node[NodeId(2)].absence == GONE
+        holders.reported(node(2, ring(2, 14), 2), 110.0, is_first=False)
+        assert holders.by_node[NodeId(2)].absence is None
+
+    def test_who_is_no_holder_becomes_none_by_going(self) -> None:
+        holders = holding(1)
+        holders.went(node(2, ring(1, 10), 1, 2), GONE)
+        assert list(holders.by_node) == [1]
+
+    def test_one_that_ran_heuristics_once_may_do_so_again(self) -> None:
+        holders = holding(1, 2)
+        holders.reported(node(2, ring(1, 14), 1, 2, heuristics=Heuristics.PASS), 60.0, is_first=False)
+        holders.reported(node(2, ring(1, 18), 1, 2), 61.0, is_first=False)
+        assert holders.by_node[NodeId(2)].uses_heuristics
+
+    def test_where_nobody_is_connected_who_ended_is_of_no_account(self) -> None:
+        holders = holding(1, 2)
+        holders.went(node(1, ring(1, 10), 1, 2), GONE)
+        holders.went(node(2, ring(1, 10), 1, 2), Absence(Manner.ENDED, 100.0, 95.0, 95.0, alive=100.0))
+        holders.forget_ended()
+        assert list(holders.by_node) == [1]
+
+
+class TestRecords:
+    def test_a_record_and_back(self) -> None:
+        holders = Holders.of_record(record(2, 1, partition=(1, 2, 3)), started=1000.0)
+        assert holders.record() == record(1, 2, partition=(1, 2, 3))
+        assert all(each.durable and each.absence is not None for each in holders.by_node.values())
+        assert {each.absence.manner for each in holders.by_node.values() if each.absence is not None} == {Manner.DROPPED}
+
+    def test_no_holder_no_record(self) -> None:
+        assert Holders(Algorithm.FFSPLIT, frozenset({NodeId(1)})).record() is None
+
+    def test_who_is_presumed_is_in_no_record_and_replaces_nobody(self) -> None:
+        holders = holding(1)
+        holders.presume([NodeId(1), NodeId(2)], 8000, GONE)
+        assert holders.record() == record(1)
+        assert holders.by_node[NodeId(1)].absence is None
+        assert holders.by_node[NodeId(2)].absence == GONE
+
+    @pytest.mark.parametrize(("problem", "durable"), [("", [1, 2]), ("the disk is full", [1])])
+    def test_what_was_not_written_holds_nothing(self, problem: str, durable: list[int]) -> None:
+        holders = holding(1, 2)
+        one, two = holders.by_node.values()
+        one.durable, one.ticket, two.ticket = True, 1, 2
+        holders.persisted((2,), problem)
+        assert [number for number, each in holders.by_node.items() if each.durable] == durable
+        assert len(holders.by_node) == len(durable)
+
+    def test_a_failure_takes_nothing_from_who_is_on_the_disk_already(self) -> None:
+        holders = holding(1)
+        (one,) = holders.by_node.values()
+        one.durable, one.ticket = True, 2
+        holders.persisted((2,), "the disk is full")
+        assert list(holders.by_node) == [1]
+
+
+def test_outside_are_those_that_a_list_does_not_name() -> None:
+    assert [each.node_id for each in holding(1, 2, 3).outside({NodeId(2)})] == [1, 3]
