@@ -48,7 +48,7 @@ def _show(cluster: dict[str, Any], with_details: bool) -> None:
         output.line((f"  waiting {cluster['waiting']}", output.ODD))
     _show_bounds(cluster["bounds"], with_details)
     if with_details:
-        _show_holders(cluster["holders"])
+        _show_holders(cluster)
     for node in cluster["nodes"]:
         _show_node(node)
         if with_details:
@@ -61,10 +61,12 @@ def _show_bounds(bounds: dict[str, Any], with_details: bool) -> None:
     """Nothing where both are 0: no vote of this cluster ever moves."""
     if bounds["handover_s"] == bounds["overlap_s"] == 0:
         return
-    figures = f"longest hand-over {_bound(bounds['handover_s'])}, longest overlap {_bound(bounds['overlap_s'])}"
-    output.line(f"  {figures}{', after Corosync itself has seen the loss' if with_details else ''}")
+    handover, overlap = _bound(bounds["handover_s"]), _bound(bounds["overlap_s"])
+    when = " when a node loses its power or its network" if with_details else ""
+    since = "; from when Corosync has seen it" if with_details else ""
+    output.line(f"  longest hand-over {handover}{when}, longest overlap {overlap}{since}")
     if with_details and bounds["advice"]:
-        output.line(f"  to shorten it: {bounds['advice']}")
+        output.line(f"  advice: {bounds['advice']}")
 
 
 def _bound(seconds: float | None) -> str:
@@ -73,10 +75,12 @@ def _bound(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds else "none"
 
 
-def _show_holders(holders: list[dict[str, Any]]) -> None:
-    if holders:
-        output.line("  may report quorum by a vote of ours:")
-    for holder in holders:
+def _show_holders(cluster: dict[str, Any]) -> None:
+    """Nothing while whoever may report quorum is connected and has the vote: that stands below."""
+    if all(holder["connected"] for holder in cluster["holders"]) and not cluster["waiting"]:
+        return
+    output.line("  may report quorum by a vote of ours:")
+    for holder in cluster["holders"]:
         output.line(f"    node {holder['node']}: {holder['because']}{until(holder['until'], holder['until_s'])}")
 
 

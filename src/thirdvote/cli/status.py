@@ -89,7 +89,8 @@ def _problems_of_cluster(cluster: dict[str, Any]) -> list[str]:
     name = named(cluster["name"])
     waiting = [f"{name}: the vote waits {cluster['waiting']}"] if cluster["waiting"] else []
     missing = [f"{name}: node {node} is not connected" for node in cluster["missing"]]
-    without = [f"{name}: node {node['node']} has no vote: {node['because']}" for node in cluster["nodes"] if not node["has_vote"]]
+    lacking = [node for node in cluster["nodes"] if not node["has_vote"] and not (waiting and cluster["waiting"] in node["because"])]
+    without = [f"{name}: node {node['node']} has no vote: {node['because']}" for node in lacking]
     return waiting + missing + without
 
 

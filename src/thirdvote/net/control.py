@@ -319,7 +319,7 @@ def _releasable(
     chosen = tuple(holder for holder in lost if wanted is None or holder.node_id in wanted)
     if not chosen:
         which = "no lost node" if wanted is None else f"no node {', '.join(map(str, sorted(wanted)))}"
-        hint = "nothing waits for it; `thirdvote clusters NAME` shows for whom the vote is held back, if it is"
+        hint = f"nothing waits for it; `thirdvote clusters {cluster}` shows for whom the vote is held back, if it is"
         raise Refusal(f"{which} of {cluster} may still report quorum by a vote: there is nothing to release", hint)
     return chosen
 

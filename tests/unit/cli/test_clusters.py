@@ -67,8 +67,8 @@ def shown(capsys: pytest.CaptureFixture[str], with_details: bool = False, **diff
 def test_what_the_policy_allows(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys) == ["  longest hand-over 14.3 s, longest overlap none"]
     assert shown(capsys, with_details=True) == [
-        "  longest hand-over 14.3 s, longest overlap none, after Corosync itself has seen the loss",
-        "  to shorten it: set it to 1250",
+        "  longest hand-over 14.3 s when a node loses its power or its network, longest overlap none; from when Corosync has seen it",
+        "  advice: set it to 1250",
     ]
     assert shown(capsys, bounds={"handover_s": None, "overlap_s": 9.04, "advice": ""}) == [
         "  longest hand-over without end, longest overlap 9.0 s"
@@ -87,6 +87,12 @@ def test_who_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
         "  may report quorum by a vote of ours:",
         "    node 1: silent since 12:02:51",
     ]
+
+
+def test_holders_that_are_all_well_are_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    holders = [{"node": 2, "connected": True, "because": "it has the vote", "until": None, "until_s": None}]
+    assert shown(capsys, True, holders=holders)[2:] == []
+    assert shown(capsys, True, holders=holders, waiting="for node 2")[-1] == "    node 2: it has the vote"
 
 
 def test_the_round_trip_and_late_answers() -> None:

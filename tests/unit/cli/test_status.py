@@ -72,3 +72,20 @@ def test_a_long_list_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     shown = capsys.readouterr().out.splitlines()
     assert shown[-1] == "  and 3 more; `thirdvote clusters` has them all"
     assert len([line for line in shown if line.startswith("  -")]) == SHOWN_MAX
+
+
+def test_a_vote_that_waits_is_one_problem_and_not_two() -> None:
+    until = "until 12:03:07 for node 2, which may still report quorum: silent since 12:02:51"
+    node = {"node": 1, "has_vote": False, "because": f"waiting {until}; then it gets the vote"}
+    other = {"node": 3, "has_vote": False, "because": "the other half has node 1"}
+    cluster = {"name": "web", "waiting": until, "missing": [2], "nodes": [node, other]}
+    assert problems_of(STATUS | {"connections": 2, "clusters": 1}, [cluster]) == [
+        f"web: the vote waits {until}",
+        "web: node 2 is not connected",
+        "web: node 3 has no vote: the other half has node 1",
+    ]
+
+
+def test_a_history_that_is_not_written_is_a_problem() -> None:
+    failing = STATUS | {"connections": 0, "history": {"kept": True, "problem": "database or disk is full"}}
+    assert problems_of(failing, []) == ["the history is not written: database or disk is full"]
