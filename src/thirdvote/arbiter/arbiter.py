@@ -11,12 +11,11 @@ of, so the cost of a step does not grow with the number of clusters.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import assert_never
 
 from thirdvote.arbiter.cluster import Cluster, SayTime
 from thirdvote.arbiter.deadlines import Deadlines
-from thirdvote.arbiter.granting import patience
+from thirdvote.arbiter.granting import GrantingReferee
 from thirdvote.arbiter.holders import Holders
 from thirdvote.arbiter.interface import (
     Close,
@@ -26,6 +25,7 @@ from thirdvote.arbiter.interface import (
     Elapsed,
     Ending,
     Input,
+    Inspected,
     Level,
     Note,
     NoteKind,
@@ -40,8 +40,9 @@ from thirdvote.arbiter.interface import (
 )
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.outbox import Outbox
+from thirdvote.arbiter.peer import Claim, Peer, absence_of, claim_due, next_deadline
 from thirdvote.arbiter.record import Past
-from thirdvote.arbiter.releases import Absence, Manner
+from thirdvote.arbiter.releases import Absence
 from thirdvote.arbiter.snapshot import ClusterSnapshot, Snapshot
 from thirdvote.config import Settings
 from thirdvote.decide.view import Member
@@ -68,34 +69,11 @@ NO_PAST = Past(0.0)
 
 NO_RING_ID = RingId(NodeId(0), 0)
 
-TICK_S = 0.05
-"""A goodbye that comes this much before the next echo is due, or later, may be that of a daemon that gives up."""
-
 LATE_AGAIN_S = 60.0
 """No echo is answered late for that long after one was answered later than it should have been: the machine is busy."""
 
 LATE_SLACK_SHARE = 0.05
 """Of a heartbeat, that a late answer may be later than it should."""
-
-
-@dataclass(slots=True)
-class Peer:
-    """One connection; `node` and `cluster` are set while it has joined one."""
-
-    connection: int
-    address: str
-    session: ServerSession
-    node: Node | None = None
-    cluster: Cluster | None = None
-    claim: Claim | None = None
-
-
-@dataclass(slots=True)
-class Claim:
-    """Another connection says that it is the node `node`: `init` is answered when it is known whether that one is still there."""
-
-    init: Init
-    node: Node
 
 
 class Arbiter:
@@ -104,7 +82,6 @@ class Arbiter:
         self._settings = settings
         self._policy = _policy(settings)
         self._say_time = say_time
-        self._started = past.started
         self._peers: dict[int, Peer] = {}
         self._clusters: dict[ClusterName, Cluster] = {}
         self._remembered = {name: Holders.of_record(record, past.started) for name, record in past.records.items()}
@@ -130,6 +107,8 @@ class Arbiter:
                 self._disconnect(connection, ending, reason, delivered, now)
             case Persisted(tickets, problem):
                 self._persisted(tickets, problem, now)
+            case Inspected(connection, acknowledged):
+                self._inspected(connection, acknowledged, now)
             case Release(name, node_ids):
                 self._release(name, node_ids, now)
             case Reconfigure(settings):
@@ -193,7 +172,7 @@ class Arbiter:
         peer = self._peers.pop(connection, None)
         if peer is None:
             return
-        absence = _absence(peer.node, ending, delivered, now) if peer.node is not None else None
+        absence = absence_of(peer.node, ending, delivered, now) if peer.node is not None else None
         peer.session.close()
         self._deadlines.forget(connection)
         self._leave(peer, reason, absence, now)
@@ -207,7 +186,7 @@ class Arbiter:
             peer = self._peers[connection]
             self._expire_peer(peer, now)
             if connection in self._peers:
-                self._deadlines.schedule(connection, _next_deadline(peer))
+                self._deadlines.schedule(connection, next_deadline(peer))
         for name in self._cluster_deadlines.due(now):
             cluster = self._clusters.get(name)
             if cluster is not None and cluster.granting is not None:
@@ -221,7 +200,7 @@ class Arbiter:
             if now - node.echo_due > LATE_SLACK_SHARE * node.session.heartbeat_ms / 1000:
                 self._in_time_from = now + LATE_AGAIN_S
             self._outbox.answer_echo(node)
-        if peer.claim is not None and _claim_due(peer.claim) <= now:
+        if peer.claim is not None and claim_due(peer.claim) <= now:
             self._settle_claim(peer, peer.claim, now)
         deadline = peer.session.deadline()
         if deadline is not None and deadline <= now:
@@ -322,11 +301,11 @@ class Arbiter:
             return False
         cluster.at(now)
         if node.asked_at is None:
-            cluster.granting.probe(node)
+            cluster.granting.presence.probe(node)
         node.claimed_by = peer.connection
         peer.claim = Claim(init, node)
         peer.session.defer()
-        self._deadlines.schedule(peer.connection, _next_deadline(peer))
+        self._deadlines.schedule(peer.connection, next_deadline(peer))
         return True
 
     def _settle_claim(self, peer: Peer, claim: Claim, now: float) -> None:
@@ -419,13 +398,37 @@ class Arbiter:
         granting = cluster.granting
         if granting is None:
             return
-        for node in [node for node in cluster.nodes.values() if node.given_up]:
-            node.given_up = False
-            peer = self._peers.get(node.connection)
-            if peer is not None and peer.node is node:
-                self._close(peer, "silent for so long that it has given up its connection", now)
+        given_up = [node for node in cluster.nodes.values() if node.given_up]
+        if given_up:
+            self._end_given_up(cluster, granting, given_up, now)
         if cluster.nodes:
             self._cluster_deadlines.schedule(cluster.name, granting.deadline())
+
+    def _end_given_up(self, cluster: Cluster, granting: GrantingReferee, nodes: list[Node], now: float) -> None:
+        """All of them, and then one look at what that means."""
+        reason = "silent for so long that it has given up its connection"
+        lost = []
+        for node in nodes:
+            peer = self._peers.pop(node.connection)
+            lost.append((node, absence_of(node, Ending.LOST, False, now)))
+            peer.session.close()
+            self._deadlines.forget(peer.connection)
+            self._outbox.effects.append(Close(peer.connection, reason))
+            self._note(Level.INFO, NoteKind.LEFT, f"is gone: {reason}", peer)
+            peer.node = peer.cluster = None
+            del cluster.nodes[node.node_id]
+        granting.lost(lost)
+        if not cluster.nodes:
+            self._put_away(cluster, now)
+        for node in nodes:
+            self._claim_free(node, now)
+
+    def _inspected(self, connection: int, acknowledged: bool, now: float) -> None:
+        peer = self._peers.get(connection)
+        if peer is not None and peer.node is not None and peer.cluster is not None and peer.cluster.granting is not None:
+            peer.cluster.at(now)
+            peer.cluster.granting.inspected(peer.node, acknowledged=acknowledged)
+            self._after(peer.cluster, now)
 
     def _node_list(self, peer: Peer, node: Node, cluster: Cluster, message: NodeList) -> None:
         cluster.referee.check(node, message)
@@ -477,10 +480,10 @@ class Arbiter:
             cluster.referee.left(node, absence)
             self._after(cluster, now)
         if not cluster.nodes and self._clusters.get(cluster.name) is cluster:
-            self._put_away(cluster)
+            self._put_away(cluster, now)
         self._claim_free(node, now)
 
-    def _put_away(self, cluster: Cluster) -> None:
+    def _put_away(self, cluster: Cluster, now: float) -> None:
         """The last node is gone; who may still hold the vote is remembered."""
         del self._clusters[cluster.name]
         self._cluster_deadlines.forget(cluster.name)
@@ -493,16 +496,14 @@ class Arbiter:
         if holders.record() != before:
             self._outbox.persist(cluster.name, holders.record())
         if holders.by_node:
-            self._remember(cluster.name, holders)
+            self._remember(cluster.name, holders, now)
 
-    def _remember(self, name: ClusterName, holders: Holders) -> None:
-        """As many as there may be clusters. What is forgotten is unknown from then on, which is as safe, and waits longer."""
+    def _remember(self, name: ClusterName, holders: Holders, now: float) -> None:
+        """As many as there may be clusters. What is forgotten (its record stays) is unknown from then on: as safe, and waits longer."""
         self._remembered[name] = holders
         while len(self._remembered) > self._settings.limits.clusters:
-            oldest = next(iter(self._remembered))
-            del self._remembered[oldest]
-            self._outbox.persist(oldest, None)
-            self._unknown_from = self._started if self._unknown_from is None else self._unknown_from
+            del self._remembered[next(iter(self._remembered))]
+            self._unknown_from = now
 
     # ---- the ledger, and the operator
 
@@ -546,31 +547,3 @@ class Arbiter:
 
 def _policy(settings: Settings) -> Policy:
     return Policy(settings.tls, settings.client_certificate, settings.test_algorithm, settings.limits)
-
-
-def _next_deadline(peer: Peer) -> float | None:
-    times = [peer.session.deadline(), None if peer.node is None else peer.node.echo_due]
-    times.append(None if peer.claim is None else _claim_due(peer.claim))
-    return min((time for time in times if time is not None), default=None)
-
-
-def _claim_due(claim: Claim) -> float:
-    asked_at = claim.node.asked_at
-    assert asked_at is not None, "the node is asked when a claim begins, and the claim ends when it answers"
-    return asked_at + patience(claim.node)
-
-
-def _absence(node: Node, ending: Ending, delivered: bool, now: float) -> Absence:
-    """How it was lost. A goodbye is that of a daemon that ends, unless it may have given up for want of an answer."""
-    heartbeat = node.session.heartbeat_ms / 1000
-    match ending:
-        case Ending.GOODBYE if delivered and not node.errors_sent and now < node.echoed_at + heartbeat - TICK_S - (node.round_trip or 0.0):
-            return Absence(Manner.ENDED, now, node.answered_at, node.echoed_at, now)
-        case Ending.GOODBYE:
-            return Absence(Manner.GAVE_UP, now, node.answered_at, node.echoed_at, now)
-        case Ending.CLOSED:
-            return Absence(Manner.CLOSED, now, node.answered_at, node.echoed_at, now)
-        case Ending.LOST:
-            return Absence(Manner.DROPPED, now, node.answered_at, node.echoed_at, node.session.last_heard)
-        case _:
-            assert_never(ending)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from thirdvote.arbiter.granting import LATE_SHARE, PROBE_S_MAX
+from thirdvote.arbiter.granting import LATE_SHARE
+from thirdvote.arbiter.presence import PROBE_S_MAX
 from thirdvote.arbiter.releases import HEARTBEAT_MS_MIN, MARGIN_S, Timing
 from thirdvote.arbiter.snapshot import Bounds
 from thirdvote.config import ClusterPolicy, Limits

@@ -74,15 +74,11 @@ class Cluster:
             holders = Holders(self.algorithm, frozenset(node.node_id for node in self.nodes.values() if node.has_vote))
             self.referee = self._new_referee(holders)
             self._presume(now)
-            for node in self.nodes.values():
-                self.granting_referee().taken_over(node)
+            if self.granting is not None:
+                self.granting.take_over(self.nodes.values())
         elif self.granting is not None:
             self.referee = self._new_referee(self.granting.holders)
             self.config_known()
-
-    def granting_referee(self) -> GrantingReferee:
-        assert isinstance(self.referee, GrantingReferee)
-        return self.referee
 
     def _new_referee(self, holders: Holders) -> Referee:
         if _waits_for_releases(self.algorithm, self.policy):

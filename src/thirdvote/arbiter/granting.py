@@ -26,6 +26,7 @@ from typing import Protocol
 from thirdvote.arbiter.holders import Holder, Holders
 from thirdvote.arbiter.judges import Judge
 from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.presence import INSPECTED_S, Presence, Probing, silence
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.arbiter.referee import LISTS_MISSING, NOT_ASKED, Board, refuse_question
 from thirdvote.arbiter.releases import Absence, Manner, Timing, released_at, timing
@@ -34,15 +35,6 @@ from thirdvote.decide.view import ClusterView, Verdict
 from thirdvote.decide.wording import name_nodes
 from thirdvote.domain import Handover, NodeId, Vote
 from thirdvote.wire.messages import NodeList
-
-PROBE_S_MIN = 0.2
-PROBE_S_MAX = 1.0
-"""How long an answer is waited for: some round trips, within these bounds."""
-
-PROBE_ROUND_TRIPS = 8
-
-PROBE_AGAIN_S = 1.0
-"""A node that has answered and still reports nothing is asked again."""
 
 LEDGER_AGAIN_S = 5.0
 """Between two tries to write what could not be written."""
@@ -56,11 +48,8 @@ ROUND_TRIP_SHARE = 0.25
 WAITS_FOR_ANSWERS = Verdict(Vote.WAIT_FOR_REPLY, "it is decided as soon as all is known")
 
 
-class Actions(Protocol):
+class Actions(Probing, Protocol):
     """What a granting referee can have done; carried out by the arbiter."""
-
-    def probe(self, node: Node) -> int:
-        """Sends a VOTE_INFO that changes nothing, and returns its number."""
 
     def answer_echo(self, node: Node) -> None:
         """Answers the one that waits."""
@@ -95,7 +84,9 @@ class GrantingReferee:
         self.waits: dict[NodeId, list[Wait]] = {}
         """Of each node that is to have the vote and does not have it yet."""
         self.ledger_problem = ""
+        self._known_waits: dict[NodeId, Wait | None] = {}
         self._judge = judge
+        self.presence = Presence(board, actions)
         self._actions = actions
         self._say_time = say_time
         self._written = holders.record()
@@ -113,14 +104,16 @@ class GrantingReferee:
 
     def joined(self, node: Node) -> None:
         """The node has passed INIT, and has reported nothing yet."""
-        self._judge.came(node.node_id, holds=node.node_id in self.holders.by_node)
+        self._judge.came(node.node_id, holds=self._had_vote(node))
 
-    def taken_over(self, node: Node) -> None:
-        """It was there already when this referee began; what it was told then, it goes by."""
-        self._judge.came(node.node_id, holds=node.has_vote)
-        if node.membership_list is not None:
-            self.holders.reported(node, self.board.now, is_first=True)
-            node.reported = True
+    def take_over(self, nodes: Collection[Node]) -> None:
+        """They were there already when this referee began; what they were told then, they go by."""
+        for node in nodes:
+            node.asked_at = node.behind_since = node.vote_number = node.quorate = None
+            self._judge.came(node.node_id, holds=node.has_vote)
+            if node.membership_list is not None:
+                self.holders.reported(node, self.board.nodes, self.board.now, is_first=True)
+                node.reported = True
         self._evaluate(None)
 
     def config_changed(self, node: Node, *, initial: bool) -> Verdict:
@@ -129,12 +122,12 @@ class GrantingReferee:
         return self._evaluated(node)
 
     def membership_changed(self, node: Node) -> Verdict:
-        node.needs_vote, node.vote_number, node.refused_at, node.quorate = True, None, None, None
-        self.holders.reported(node, self.board.now, is_first=not node.reported)
+        resumes = not node.reported and self._had_vote(node)
+        node.needs_vote, node.vote_number, node.quorate, node.had_ack = True, None, None, False
+        self.holders.reported(node, self.board.nodes, self.board.now, is_first=not node.reported)
         node.reported = True
         if self._judge.needs_config and node.config_list is None:
             return LISTS_MISSING
-        resumes = node.told is None and node.node_id in self.holders.by_node
         return self._evaluated(node, asking=None if resumes else node.node_id)
 
     def quorum_changed(self, node: Node) -> Verdict:
@@ -152,23 +145,31 @@ class GrantingReferee:
         self._evaluate(node.node_id)
         return WAITS_FOR_ANSWERS if node.needs_vote else node.told or WAITS_FOR_ANSWERS
 
+    def _had_vote(self, node: Node) -> bool:
+        holder = self.holders.by_node.get(node.node_id)
+        return holder is not None and not holder.presumed
+
     def left(self, node: Node, absence: Absence) -> None:
-        self._judge.left(node.node_id)
-        self.holders.went(node, absence)
+        self.lost([(node, absence)])
+
+    def lost(self, nodes: Collection[tuple[Node, Absence]]) -> None:
+        """They are out of the cluster already."""
+        for node, absence in nodes:
+            self._judge.left(node.node_id)
+            self.holders.went(node, absence)
+        self._evaluate(None)
+
+    def inspected(self, node: Node, *, acknowledged: bool) -> None:
+        node.inspected_at, node.acknowledged = self.board.now, acknowledged
         self._evaluate(None)
 
     def vote_info_answered(self, node: Node, number: int) -> None:
-        if number == node.vote_info_number:
-            if node.asked_at is not None:
-                node.round_trip = self.board.now - node.asked_at
-            node.asked_at = None
-        elif node.asked_at is not None:
-            node.asked_at = self.board.now  # it is there, and has one more to answer
-        node.answered_probe = True
+        self.presence.answered(node, number)
         if number == node.vote_number:
-            self.holders.polled(node.node_id)
-            if self._has(node, Vote.NACK):
-                node.refused_at = self.board.now
+            refused = self._has(node, Vote.NACK)
+            self.holders.polled(node.node_id, self.board.now if refused else None)
+            if refused and node.had_ack:
+                node.quorate = None  # what it said so far may be from before its last vote
         self._evaluate(None)
 
     def persisted(self, tickets: Collection[int], problem: str) -> None:
@@ -183,7 +184,7 @@ class GrantingReferee:
         """The operator's word. Who is connected can say so itself."""
         for node_id in sorted(node_ids):
             if node_id in self.holders.by_node and node_id not in self.board.nodes:
-                self._drop(node_id, "it counts as off, on the operator's word")
+                self._drop(self.holders.by_node[node_id], "it counts as off, on the operator's word")
         self._evaluate(None)
 
     def elapsed(self) -> None:
@@ -215,7 +216,8 @@ class GrantingReferee:
 
     def _evaluate(self, asking: NodeId | None) -> dict[NodeId, Verdict]:
         self._configured = self._configured_nodes()
-        self._probe_who_is_behind()
+        self._known_waits = {}
+        self.presence.probe_who_is_behind()
         view = self._view()
         verdicts = self._judge.propose(view, asking if asking in view.members else None)
         self._tell_losers(verdicts)
@@ -231,7 +233,7 @@ class GrantingReferee:
         return found or self._configured
 
     def _view(self) -> ClusterView:
-        members = {node_id: node.member for node_id, node in self.board.nodes.items() if not self._is_absent(node)}
+        members = {node_id: node.member for node_id, node in self.board.nodes.items() if not self.presence.is_absent(node)}
         return ClusterView(members, self.board.tie_breaker)
 
     def _tell_losers(self, verdicts: dict[NodeId, Verdict]) -> None:
@@ -246,21 +248,29 @@ class GrantingReferee:
 
     def _serve_winners(self, verdicts: dict[NodeId, Verdict]) -> None:
         self.waits = {}
+        by_partition: dict[frozenset[NodeId], list[Wait]] = {}
         for node_id, verdict in verdicts.items():
             node = self.board.nodes[node_id]
-            if verdict.vote is not Vote.ACK or node.membership_list is None:
+            members = node.member.membership_list
+            if verdict.vote is not Vote.ACK or members is None:
                 continue
-            waits = self._waits_of(node)
+            if members not in by_partition:
+                by_partition[members] = self._waits_for_others(members)
+            waits = by_partition[members]
             if waits:
                 self.waits[node_id] = waits
-                node.held_back = f"waiting {self._sentence(waits)}; then it gets the vote: {verdict.because}"
-            elif self.holders.by_node.get(node_id, _NOBODY).durable:
-                self._give(node, verdict)
-            elif self._ledger_again is not None and self.board.now < self._ledger_again:
-                node.held_back = f"it would get the vote, but the ledger can not be written: {self.ledger_problem}"
-            else:
-                node.held_back = "it gets the vote as soon as that is in the ledger"
-                self._enrol(node)
+            self._serve_winner(node, verdict, waits)
+
+    def _serve_winner(self, node: Node, verdict: Verdict, waits: list[Wait]) -> None:
+        if waits:
+            node.held_back = f"waiting {self._sentence(waits)}; then it gets the vote: {verdict.because}"
+        elif self.holders.by_node.get(node.node_id, _NOBODY).durable:
+            self._give(node, verdict)
+        elif self._ledger_again is not None and self.board.now < self._ledger_again:
+            node.held_back = f"it would get the vote, but the ledger can not be written: {self.ledger_problem}"
+        else:
+            node.held_back = "it gets the vote as soon as that is in the ledger"
+            self._enrol(node)
 
     def _give(self, node: Node, verdict: Verdict) -> None:
         node.held_back = ""
@@ -276,13 +286,10 @@ class GrantingReferee:
         return not node.needs_vote and node.told is not None and node.told.vote is vote
 
     def _tell(self, node: Node, verdict: Verdict) -> None:
-        node.needs_vote, node.refused_at = False, None
+        node.needs_vote = False
+        node.had_ack |= verdict.vote is Vote.ACK
         node.vote_number = self.board.tell(node, verdict)
-        self._asked(node)
-
-    def _asked(self, node: Node) -> None:
-        if node.asked_at is None:
-            node.asked_at = self.board.now
+        self.presence.asked(node)
 
     # ---- holders, and what they are waited for
 
@@ -296,15 +303,15 @@ class GrantingReferee:
         self.holders.by_node[node.node_id] = holder
         self.holders.partition = node.member.membership_list or frozenset()
 
-    def _waits_of(self, node: Node) -> list[Wait]:
-        """What keeps the vote from this node; releases on the way whom nothing keeps any more."""
+    def _waits_for_others(self, members: frozenset[NodeId]) -> list[Wait]:
+        """What keeps the vote from a partition; releases on the way whom nothing keeps any more."""
         waits = []
-        for holder in self.holders.outside(node.member.membership_list or frozenset()):
-            if holder.node_id == node.node_id:
-                continue
-            wait = self._wait_for(holder)
+        for holder in self.holders.outside(members):
+            if holder.node_id not in self._known_waits:
+                self._known_waits[holder.node_id] = self._wait_for(holder)
+            wait = self._known_waits[holder.node_id]
             if wait is None:
-                self._drop(holder.node_id, self._why_released(holder))
+                self._drop(holder, self._why_released(holder))
             else:
                 waits.append(wait)
         return waits
@@ -314,34 +321,43 @@ class GrantingReferee:
         other = self._speaker(holder)
         if other is not None:
             return self._wait_for_answer(holder, other)
+        settled = self._settles_at(holder)
+        if settled is not None and settled <= self.board.now:
+            return None
         if self.policy.handover is Handover.FAST and holder.gone_at is not None:
             return None
+        looked_at = holder.absence is not None or self.presence.is_looked_at(self.board.nodes[holder.node_id])
         absence = self._absence(holder)
         until = released_at(absence, self.holders.ring(holder, self.board.nodes, self._configured), self._timing(holder))
-        if until is not None and until <= self.board.now:
+        if settled is not None:
+            until = settled if until is None else min(settled, until)
+        if until is not None and until <= self.board.now and looked_at:
             return None
-        return Wait(holder.node_id, self._how_lost(absence), until)
+        return Wait(holder.node_id, self._how_lost(holder, absence), until)
+
+    def _settles_at(self, holder: Holder) -> float | None:
+        """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since."""
+        if holder.refused_at is None:
+            return None
+        rule = self._timing(holder)
+        return holder.refused_at + max(rule.steps_at_most, rule.heuristics)
 
     def _speaker(self, holder: Holder) -> Node | None:
         """The node, if it speaks for itself: it has reported a membership since it was lost, and answers."""
         node = self.board.nodes.get(holder.node_id)
-        return None if node is None or holder.absence is not None or self._is_unresponsive(node) else node
+        return None if node is None or holder.absence is not None or self.presence.is_unresponsive(node) else node
 
     def _absence(self, holder: Holder) -> Absence:
         """Of one that does not speak for itself."""
-        if holder.absence is not None:
-            return holder.absence
-        node = self.board.nodes[holder.node_id]
-        heard = node.session.last_heard
-        return Absence(Manner.SILENT, heard, node.answered_at, node.echoed_at, heard)
+        return holder.absence or silence(self.board.nodes[holder.node_id])
 
     def _wait_for_answer(self, holder: Holder, node: Node) -> Wait | None:
         if not self._has(node, Vote.NACK):
             behind = "has not reported its new ring yet" if node.behind_since is not None else "has not been told yet that it has no vote"
             return Wait(holder.node_id, f"it is connected, and {behind}", None)
-        if node.refused_at is None:
+        until = self._settles_at(holder)
+        if until is None:
             return Wait(holder.node_id, "it has not answered yet that it has no vote", None)
-        until = node.refused_at + self._timing(holder).steps_at_most
         if node.quorate is False or until <= self.board.now:
             return None
         return Wait(holder.node_id, "it has taken back its vote, and its Corosync is about to find that it has no quorum", until)
@@ -349,13 +365,17 @@ class GrantingReferee:
     def _timing(self, holder: Holder) -> Timing:
         return timing(holder.heartbeat_ms, self.holders.algorithm, len(self._configured), holder.uses_heuristics, self.policy)
 
-    def _how_lost(self, absence: Absence) -> str:
+    def _how_lost(self, holder: Holder, absence: Absence) -> str:
         at = self._say_time(absence.at)
         match absence.manner:
             case Manner.SILENT:
                 return f"silent since {at}"
+            case Manner.HANGS:
+                return f"its daemon hangs since {at}"
             case Manner.CLOSED:
                 return f"its daemon was gone without a goodbye at {at}"
+            case Manner.GAVE_UP if holder.presumed:
+                return f"not connected, and counted in by another node at {at}"
             case Manner.GAVE_UP:
                 return f"its daemon gave up its connection at {at}"
             case Manner.ENDED:
@@ -363,62 +383,23 @@ class GrantingReferee:
             case Manner.DROPPED if absence.alive is None:
                 return f"not heard since the arbitrator began at {at}"
             case Manner.DROPPED:
-                return f"its connection was ended here at {at}"
+                return f"silent since {self._say_time(absence.alive)}, its connection ended at {at}"
 
     def _why_released(self, holder: Holder) -> str:
-        if self._speaker(holder) is not None:
+        if self._speaker(holder) is not None or holder.refused_at is not None:
             return "it has answered that it has no vote, and has no quorum"
-        how = self._how_lost(self._absence(holder))
+        how = self._how_lost(holder, self._absence(holder))
         if self.policy.handover is Handover.FAST and holder.gone_at is not None:
             return f"{how}, its ring is gone, and hand-over is fast"
         return f"{how}, it can not report quorum any more"
 
-    def _drop(self, node_id: NodeId, because: str) -> None:
+    def _drop(self, holder: Holder, because: str) -> None:
         """The node is no holder any more. A connected one that was released by time has given up its connection by then."""
-        holder = self.holders.by_node.pop(node_id)
-        node = self.board.nodes.get(node_id)
-        if node is not None and holder.absence is None and self._is_unresponsive(node):
+        node = self.board.nodes.get(holder.node_id)
+        if node is not None and holder.absence is None and self.presence.is_unresponsive(node):
             node.given_up = self.policy.handover is Handover.SAFE
-        self._actions.note_released(node_id, because)
-
-    # ---- who is there
-
-    def _probe_who_is_behind(self) -> None:
-        now = self.board.now
-        behind = self._behind()
-        for node_id, node in self.board.nodes.items():
-            if node_id not in behind:
-                node.behind_since = None
-                continue
-            if node.behind_since is None:
-                node.behind_since, node.answered_probe, node.probed_at = now, False, None
-            if node.asked_at is None and (node.probed_at is None or now >= node.probed_at + PROBE_AGAIN_S):
-                self.probe(node)
-
-    def probe(self, node: Node) -> None:
-        """Asks the node to answer, if it is there; changes nothing for it."""
-        node.probed_at = self.board.now
-        self._actions.probe(node)
-        self._asked(node)
-
-    def _behind(self) -> set[NodeId]:
-        """Nodes of whose ring others, which it counts in or which count it in, report a newer one."""
-        nodes = self.board.nodes.values()
-        if len({node.ring_id for node in nodes}) <= 1:
-            return set()
-        found = set()
-        for node in nodes:
-            for other in nodes:
-                if other.ring_id.sequence >= node.ring_id.sequence and other.ring_id != node.ring_id and _know_each_other(node, other):
-                    found.add(node.node_id)
-                    break
-        return found
-
-    def _is_unresponsive(self, node: Node) -> bool:
-        return node.asked_at is not None and node.asked_at + patience(node) <= self.board.now
-
-    def _is_absent(self, node: Node) -> bool:
-        return node.behind_since is not None and self._is_unresponsive(node)
+        del self.holders.by_node[holder.node_id]
+        self._actions.note_released(holder.node_id, because)
 
     # ---- the ledger
 
@@ -445,7 +426,7 @@ class GrantingReferee:
 
     def late_by(self, node: Node) -> float | None:
         """Seconds after which its echo is answered; 0 is at once, None: not before something changes."""
-        if self._is_unresponsive(node) and self._is_in_the_way(node):
+        if self.presence.is_unresponsive(node) and self._is_in_the_way(node):
             return None
         if node.behind_since is not None and not node.answered_probe:
             return None
@@ -480,17 +461,15 @@ class GrantingReferee:
     # ---- time, and words
 
     def _next_deadline(self) -> float | None:
-        times = [wait.until for waits in self.waits.values() for wait in waits if wait.until is not None]
-        times += [self._ledger_again] if self._ledger_again is not None and self._ledger_again > self.board.now else []
+        now = self.board.now
+        times = [max(wait.until, now + INSPECTED_S) for waits in self.waits.values() for wait in waits if wait.until is not None]
+        if self._ledger_again is not None:
+            times.append(self._ledger_again)
         in_the_way = {wait.node_id for waits in self.waits.values() for wait in waits}
         for node_id, node in self.board.nodes.items():
-            if node.behind_since is None and node_id not in in_the_way:
-                continue
-            if node.asked_at is None:
-                times += [node.probed_at + PROBE_AGAIN_S] if node.probed_at is not None and node.behind_since is not None else []
-            elif not self._is_unresponsive(node):
-                times.append(node.asked_at + patience(node))
-        return min(times, default=None)
+            if node.behind_since is not None or node_id in in_the_way:
+                times += self.presence.next_look(node)
+        return min((time for time in times if time > now), default=None)
 
     def _sentence(self, waits: list[Wait]) -> str:
         """ "until 12:03:07 for node 1, which may still report quorum: silent since 12:02:51"."""
@@ -535,14 +514,3 @@ class GrantingReferee:
 
 
 _NOBODY = Holder(NodeId(0), 0)
-
-
-def patience(node: Node) -> float:
-    """Seconds that an answer is waited for."""
-    if node.round_trip is None:
-        return PROBE_S_MAX
-    return min(max(PROBE_ROUND_TRIPS * node.round_trip, PROBE_S_MIN), PROBE_S_MAX)
-
-
-def _know_each_other(node: Node, other: Node) -> bool:
-    return node.node_id in (other.member.membership_list or ()) or other.node_id in (node.member.membership_list or ())

@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
-from thirdvote.arbiter.releases import Absence, Manner, Ring
+from thirdvote.arbiter.releases import Absence, Manner, Ring, RingChange
 from thirdvote.domain import Algorithm, NodeId, RingId
+
+CHANGES_MAX = 8
+"""Changes of a lost node's ring that are kept one by one; of a link that flaps for long, the later ones are kept as one."""
 
 
 @dataclass(slots=True)
 class Holder:
     """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known.
-    `gone_at`, `witnessed` and `unpolled_since` are those of `Ring`.
+    `gone_at`, `changes` and `unpolled_since` are those of `Ring`. `refused_at`: when it answered a NACK for that ring.
 
     `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
-    hold a vote of which there is no record, and is in none.
+    report quorum, though it was not given a vote of which there is a record, and is in none.
     """
 
     node_id: NodeId
@@ -31,12 +34,24 @@ class Holder:
     ring_id: RingId | None = None
     members: frozenset[NodeId] | None = None
     gone_at: float | None = None
-    witnessed: bool = True
+    changes: tuple[RingChange, ...] = ()
     unpolled_since: float | None = None
+    refused_at: float | None = None
     uses_heuristics: bool = False
     ticket: int | None = None
     durable: bool = False
     presumed: bool = False
+
+    def is_in(self, ring_id: RingId, members: frozenset[NodeId]) -> None:
+        """It is known to be in this ring."""
+        self.ring_id, self.members, self.gone_at = ring_id, members, None
+
+    def ring_changed(self, now: float, *, witnessed: bool) -> None:
+        """Others report so; the node itself is not heard."""
+        if len(self.changes) == CHANGES_MAX:
+            self.changes = (*self.changes[:-1], RingChange(now, witnessed=False))
+        else:
+            self.changes = (*self.changes, RingChange(now, witnessed))
 
 
 @dataclass(slots=True)
@@ -87,40 +102,50 @@ class Holders:
         if holder is not None:
             holder.absence = absence
 
-    def polled(self, node_id: NodeId) -> None:
-        """The node has answered a vote for the ring that it reported last, and has polled with it."""
+    def polled(self, node_id: NodeId, refused_at: float | None) -> None:
+        """The node has answered a vote for the ring that it reported last, and has polled with it; `refused_at` if it was a NACK."""
         holder = self.by_node.get(node_id)
         if holder is not None:
-            holder.unpolled_since = None
+            holder.unpolled_since, holder.refused_at = None, refused_at
 
-    def reported(self, node: Node, now: float, *, is_first: bool) -> None:
+    def reported(self, node: Node, nodes: Mapping[NodeId, Node], now: float, *, is_first: bool) -> None:
         """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not.
-        `is_first`: it is the first report of its connection.
+        `nodes` are connected; `is_first`: it is the first report of its connection.
         """
         members = node.member.membership_list
         assert members is not None
         for holder in self.by_node.values():
             if holder.node_id == node.node_id:
-                holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
-                holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
-                holder.absence = None
-                if holder.unpolled_since is None and holder.ring_id != node.ring_id:
-                    holder.unpolled_since = now
-                _is_in(holder, node.ring_id, members)
+                self._reported_itself(holder, node, members, now)
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
-                    _is_in(holder, node.ring_id, members)
+                    holder.ring_changed(now, witnessed=not is_first)
+                    holder.is_in(node.ring_id, members)
             elif holder.gone_at is None and _lost_ring(holder, node):
-                holder.gone_at, holder.witnessed = now, not is_first
+                holder.ring_changed(now, witnessed=not is_first)
+                holder.gone_at, holder.refused_at = now, None
+        self._presume_mates(node, nodes, now)
+
+    def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float) -> None:
+        holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
+        holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
+        holder.absence, holder.changes, holder.refused_at = None, (), None
+        if holder.unpolled_since is None and holder.ring_id != node.ring_id:
+            holder.unpolled_since = now
+        holder.is_in(node.ring_id, members)
+
+    def _presume_mates(self, node: Node, nodes: Mapping[NodeId, Node], now: float) -> None:
+        """Who is in a ring with a node has quorum by it, vote or not. If it never comes to us, its daemon may have given up."""
+        members = node.member.membership_list or frozenset()
+        for node_id in members - self.by_node.keys():
+            speaks = node_id in nodes and nodes[node_id].membership_list is not None
+            away = None if speaks else Absence(Manner.GAVE_UP, now, now, now, alive=now)
+            self.by_node[node_id] = Holder(node_id, node.session.heartbeat_ms, away, node.ring_id, members, presumed=True)
 
     def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
         mates = (configured if holder.members is None else holder.members) - {holder.node_id}
         watched = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
-        return Ring(holder.gone_at, holder.witnessed, bool(mates) and not watched, holder.unpolled_since)
-
-
-def _is_in(holder: Holder, ring_id: RingId, members: frozenset[NodeId]) -> None:
-    holder.ring_id, holder.members, holder.gone_at, holder.witnessed = ring_id, members, None, True
+        return Ring(holder.gone_at, holder.changes, bool(mates) and not watched, holder.unpolled_since)
 
 
 def _is_newer(ring_id: RingId, known: RingId | None) -> bool:

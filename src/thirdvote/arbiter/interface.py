@@ -73,6 +73,14 @@ class Persisted:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """A kernel acknowledges for a process that hangs, too; one without power or network does not."""
+
+    connection: int
+    acknowledged: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """The operator's word that these nodes are off, and can not report quorum. Nodes that are connected are not touched."""
 
@@ -97,7 +105,7 @@ class Stopping:
     """The server is going down: connections end without any decision."""
 
 
-Input = Connected | Received | Secured | Disconnected | Persisted | Release | Reconfigure | Elapsed | Stopping
+Input = Connected | Received | Secured | Disconnected | Persisted | Inspected | Release | Reconfigure | Elapsed | Stopping
 
 # ---- out
 
@@ -134,6 +142,13 @@ class Persist:
     ticket: int
     cluster: ClusterName
     record: ClusterRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Look whether the peer's kernel has acknowledged all that was sent to it; answered by `Inspected` at once."""
+
+    connection: int
 
 
 class Level(IntEnum):
@@ -175,4 +190,4 @@ class Note:
     address: str | None = None
 
 
-Effect = Send | StartTls | Close | Persist | Note
+Effect = Send | StartTls | Close | Persist | Inspect | Note

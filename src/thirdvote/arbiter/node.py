@@ -52,8 +52,13 @@ class Node:
     """It has reported a membership on this connection."""
     vote_number: int | None = None
     """Of the last VOTE_INFO with ACK or NACK for the membership that it reported last."""
-    refused_at: float | None = None
-    """When it answered that one, if it was a NACK."""
+    had_ack: bool = False
+    """One of them was an ACK."""
+    sent_at: float | None = None
+    """When the last VOTE_INFO left for it."""
+    inspected_at: float | None = None
+    acknowledged: bool = False
+    """Its kernel had acknowledged everything that was sent to it when that was looked at last."""
     quorate: bool | None = None
     """What its Corosync says since then, None: nothing yet."""
     probed_at: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thirdvote.arbiter.interface import Effect, Level, Note, NoteKind, Persist, Send
+from thirdvote.arbiter.interface import Effect, Inspect, Level, Note, NoteKind, Persist, Send
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.decide.view import Verdict
@@ -87,6 +87,9 @@ class ClusterActions:
 
     def probe(self, node: Node) -> int:
         return self.outbox.probe(node)
+
+    def inspect(self, node: Node) -> None:
+        self.outbox.effects.append(Inspect(node.connection))
 
     def answer_echo(self, node: Node) -> None:
         self.outbox.answer_echo(node)

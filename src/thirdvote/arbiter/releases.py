@@ -19,7 +19,8 @@ and from what we have seen, in our clock, where a message is seen no sooner than
     R  when its ring changed; the nodes that it lost report it, and notice it within SKEW of it
 
 The token timeout is not known. But it takes Corosync two of them to notice a loss, so it is at most half of the time
-between the node's last sign of life and R; else Corosync's default is assumed.
+between the node's last sign of life and R; unless that is less than TOKEN_S_MIN, or the sign came after R, or there is
+none: then it says nothing, and Corosync's default is assumed.
 
 How a node can be lost, and what it does then:
 
@@ -27,26 +28,31 @@ SILENT: nothing comes. Either it runs and hears nothing. Then it gives up at g =
 its ring changed before, that poll is also the first one for the new ring, so it is over at g, frozen or not. If its
 ring changes only after it has given up, a poll for the new ring comes with its timer, C + P after the change at the latest;
 or later if it is asleep: after giving up it sleeps for up to 0.9 C before it connects anew, and does nothing
-meanwhile. Or the daemon hangs. It does so before e + H, when its next echo was due, and polls no more: T later the vote is
-dropped. If the daemon hangs and the ring changes, too, the node stays frozen until R + S; it can not be told from a node
-that lost its power, whose survivor must not wait for S. This one case is given up, and said so in docs/safety.md.
+meanwhile. Or, in a ring that is its own still, the daemon hangs; it does so before e + H, when its next echo was due, and
+polls no more: T later the vote is dropped.
+
+HANGS: nothing comes, but the node's kernel has acknowledged what we asked: the host is there, and its daemon stands still.
+Its last poll was before e + H. A ring that changes within T of that finds the device alive, and Corosync waits for it: until
+R + S. A daemon that hangs on a host that can not be reached, too, looks like SILENT; that case is given up, and said so in
+docs/safety.md, as it can not be told from a node that lost its power, whose survivor must not wait for S.
 
 CLOSED: the connection ended without a goodbye, at c. The daemon was killed. Its last poll may have been just before, so
-until c + T. A ring that changes within that time finds the device alive, and Corosync waits for it: until R + S. So it does
-when the ring had changed before c, and no vote for the new one had come yet.
+until c + T. A ring that changes within that time finds the device alive, and Corosync waits for it: until R + S; and anew
+with each change before that. So it does when the ring had changed before c, and no vote for the new one had come yet.
 
 GAVE_UP: a goodbye came from a daemon that goes on. It had cast "no" before it said it. A ring that changes after that
 finds it alive: until its timer polls, as above.
 
 ENDED: a goodbye came from a daemon that ends by itself: before its next echo was due, with every answer to it delivered, it
-had no reason to give up. It has unregistered the device, and Corosync waits for nothing: D after a change of the ring.
+had no reason to give up. It has unregistered the device, and Corosync waits for nothing: D after a change of the ring, or after
+the end if that came later.
 
-DROPPED: we ended the connection, or were not there ourselves (`at` and `a` and `e` are our start then). It may have noticed
-at once or not at all, so the latest of SILENT and GAVE_UP, and of a daemon that hangs.
+DROPPED: we ended the connection, and it may have noticed at once or not at all: the latest of SILENT and GAVE_UP. Or we were
+not there ourselves, and nobody knows (`at`, `a` and `e` are our start then): the same, and that of a daemon that hangs.
 
 Some nodes go on casting with no arbitrator at all: 2nodelms always, lms while the node has quorum and wait_for_all is on.
 Only a change of their ring stops them: it takes their vote away, and if the daemon still believed itself connected then,
-it polls no more, so until R + S.
+it polls no more, so until R + S; if it had given up before, its timer polls.
 """
 
 from __future__ import annotations
@@ -76,6 +82,9 @@ age of the last token.
 STEPS_OF_TOKEN = 0.36
 """D, in token timeouts."""
 
+TOKEN_S_MIN = 1.0
+"""The shortest that is believed: a node may also have been lost some time after its ring, though before R."""
+
 TOKEN_S = 3.0
 TOKEN_PER_NODE_S = 0.65
 """Corosync's default for two nodes, and what it adds for each one above."""
@@ -90,6 +99,7 @@ class Manner(Enum):
     """How a node was lost; see above."""
 
     SILENT = auto()
+    HANGS = auto()
     CLOSED = auto()
     GAVE_UP = auto()
     ENDED = auto()
@@ -108,15 +118,22 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class RingChange:
+    """`at` is when it was reported. `witnessed`: by a node that was there, in that ring, until then; else it may have been long before."""
+
+    at: float
+    witnessed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
-    """`gone_at`: when the first report came that the lost node's ring is no more, None if none came; `witnessed`: by a node that
-    was there, in that ring, until it changed; else it may have changed long before. `unwatched`: nobody who is in it is
-    connected, so that it may have changed without a report. `unpolled_since`: the node itself had reported a new ring then, and
-    no vote for it has come.
+    """`changes` since the node was heard; `gone_at`: when the first report came that the ring it was in last is no more, None if none
+    came. `unwatched`: nobody who is in it is connected, so that it may have changed without a report. `unpolled_since`: the
+    node itself had reported a new ring then, and no vote for it has come.
     """
 
     gone_at: float | None = None
-    witnessed: bool = True
+    changes: tuple[RingChange, ...] = ()
     unwatched: bool = False
     unpolled_since: float | None = None
 
@@ -149,9 +166,9 @@ class Timing:
 
     def steps(self, changed: float, alive: float | None) -> float:
         """D, for a ring that changed then."""
-        if self.token_known or alive is None:
-            return STEPS_OF_TOKEN * self.token
-        return STEPS_OF_TOKEN * min(self.token, max(0.0, changed - alive) / TOKENS_TO_NOTICE)
+        if self.token_known or alive is None or alive > changed:
+            return self.steps_at_most
+        return STEPS_OF_TOKEN * min(self.token, max(TOKEN_S_MIN, (changed - alive) / TOKENS_TO_NOTICE))
 
     @property
     def steps_at_most(self) -> float:
@@ -190,9 +207,11 @@ def released_at(absence: Absence, ring: Ring, timing: Timing) -> float | None:
 
 
 def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None:
+    if absence.manner is Manner.ENDED:
+        return _ended(absence, ring, timing)
     if ring.gone_at is None:
-        return None
-    if absence.manner in (Manner.ENDED, Manner.GAVE_UP):
+        return None if ring.unpolled_since is None else ring.unpolled_since + timing.sync_timeout
+    if absence.manner is Manner.GAVE_UP and ring.gone_at > absence.at:
         return _timer_after(ring.gone_at, absence.at, absence, timing)
     return ring.gone_at + timing.skew + timing.sync_timeout
 
@@ -200,17 +219,26 @@ def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None
 def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
     match absence.manner:
         case Manner.ENDED:
-            return absence.at
+            return _ended(absence, ring, timing)
         case Manner.GAVE_UP:
             return absence.at if ring.gone_at is None else _timer_after(ring.gone_at, absence.at, absence, timing)
         case Manner.CLOSED:
-            return _killed(absence, ring, timing)
+            return _unattended(absence.at + timing.timeout, ring, timing)
+        case Manner.HANGS:
+            return max(_gives_up(absence, timing), _unattended(_hangs(absence, timing), ring, timing))
         case Manner.SILENT:
             return _silent(absence, ring, timing)
         case Manner.DROPPED:
             return _dropped(absence, ring, timing)
         case _:
             assert_never(absence.manner)
+
+
+def _ended(absence: Absence, ring: Ring, timing: Timing) -> float:
+    """The steps after a change of the ring are added for all."""
+    if ring.unpolled_since is not None or (ring.gone_at is not None and ring.gone_at <= absence.at):
+        return absence.at + timing.steps_at_most
+    return absence.at
 
 
 def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
@@ -224,22 +252,24 @@ def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
 
 
 def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:
-    latest = max(_gives_up(absence, timing), _hangs(absence, timing))
-    if ring.gone_at is not None:
-        return max(latest, _timer_after(ring.gone_at, ring.gone_at, absence, timing))
-    return max(latest, _timer_after(_gives_up(absence, timing), absence.at, absence, timing)) if ring.unwatched else latest
+    latest = _silent(absence, ring, timing)
+    if absence.alive is None:
+        latest = max(latest, _hangs(absence, timing))
+    if ring.gone_at is not None and ring.gone_at + timing.skew > absence.at:
+        return max(latest, _timer_after(ring.gone_at, absence.at, absence, timing))
+    return latest
 
 
-def _killed(absence: Absence, ring: Ring, timing: Timing) -> float:
-    dropped = absence.at + timing.timeout
+def _unattended(dropped: float, ring: Ring, timing: Timing) -> float:
+    """Of a device that nobody polls for, whose vote is dropped then unless a change of the ring makes Corosync wait."""
+    alive_until = dropped
     if ring.unpolled_since is not None:
-        dropped = max(dropped, ring.unpolled_since + timing.sync_timeout)
-    if ring.gone_at is None:
-        return dropped + (timing.sync_timeout if ring.unwatched else 0.0)
-    changed_at_the_earliest = ring.gone_at - SKEW_S - timing.heuristics - timing.token - timing.steps_at_most
-    if ring.witnessed and changed_at_the_earliest >= dropped:
-        return dropped
-    return max(dropped, ring.gone_at + timing.skew + timing.sync_timeout)
+        alive_until = max(alive_until, ring.unpolled_since + timing.sync_timeout)
+    for change in ring.changes:
+        at_the_earliest = change.at - SKEW_S - timing.heuristics - timing.token - timing.steps_at_most
+        if not change.witnessed or at_the_earliest < alive_until:
+            alive_until = max(alive_until, change.at + timing.skew + timing.sync_timeout)
+    return alive_until + (timing.sync_timeout if ring.unwatched and ring.gone_at is None else 0.0)
 
 
 def _gives_up(absence: Absence, timing: Timing) -> float:

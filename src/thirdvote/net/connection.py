@@ -176,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             data = pump.read(budget)
             if data is None:
-                self._delivered = self._all_acknowledged()
+                self._delivered = self.all_acknowledged()
                 pump.say_goodbye()
                 self._write_out(pump)
                 self.abort("the node said goodbye", Ending.GOODBYE)
@@ -252,8 +252,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _all_acknowledged(self) -> bool:
-        """Whether the peer's kernel has all that we sent: then its process did not end the connection for want of an answer."""
+    def all_acknowledged(self) -> bool:
+        """Whether the peer's kernel has all that we sent."""
         transport = self._transport
         accepted = transport.get_extra_info("socket") if transport is not None else None
         if accepted is None or transport is None or transport.get_write_buffer_size():

@@ -23,6 +23,8 @@ from thirdvote.arbiter.interface import (
     Effect,
     Elapsed,
     Input,
+    Inspect,
+    Inspected,
     Level,
     Note,
     NoteKind,
@@ -244,7 +246,7 @@ class Voter:
         if connection is not None:
             connection.send(b"".join(pieces), len(pieces))
 
-    def _carry_out_one(self, effect: StartTls | Close) -> None:
+    def _carry_out_one(self, effect: StartTls | Close | Inspect) -> None:
         connection = self._connections.get(effect.connection)
         if connection is None:
             return
@@ -252,6 +254,8 @@ class Voter:
             case StartTls(_, early):
                 assert self.context is not None
                 connection.start_tls(self.context, early)
+            case Inspect():
+                self.feed(Inspected(connection.number, connection.all_acknowledged()))
             case Close(_, reason):
                 self._refused.add(connection.number)
                 connection.close(reason)

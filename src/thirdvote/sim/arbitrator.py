@@ -16,6 +16,8 @@ from thirdvote.arbiter.interface import (
     Elapsed,
     Ending,
     Input,
+    Inspect,
+    Inspected,
     Note,
     Persist,
     Received,
@@ -216,6 +218,7 @@ class Arbitrator:
         now = self._clock.now()
         if isinstance(event, Elapsed):
             now = max(now, self._timer_due)
+        looks: list[int] = []
         for effect in arbiter.step(event, now):
             match effect:
                 case Send(number, data):
@@ -233,11 +236,17 @@ class Arbitrator:
                         connection.close_server()
                 case Persist():
                     self._keep(effect)
+                case Inspect(number):
+                    looks.append(number)
                 case Note():
                     if self._trace is not None:
                         self._say(f"{effect.kind}{f' node {effect.node}' if effect.node else ''}: {effect.text}")
                 case _:
                     assert_never(effect)
+        for number in looks:
+            connection = self._connections.get(number)
+            if connection is not None:
+                self._step(arbiter, Inspected(number, connection.all_acknowledged()))
 
     def _keep(self, wanted: Persist) -> None:
         life = self._life

@@ -1,0 +1,128 @@
+"""Which of the connected nodes are there: who is asked to answer, who does not, and whether at least its kernel does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.referee import Board
+from thirdvote.arbiter.releases import Absence, Manner
+from thirdvote.domain import NodeId
+
+PROBE_S_MIN = 0.2
+PROBE_S_MAX = 1.0
+"""How long an answer is waited for: some round trips, within these bounds."""
+
+PROBE_ROUND_TRIPS = 8
+
+PROBE_AGAIN_S = 1.0
+"""A node that has answered and still reports nothing is asked again."""
+
+INSPECTED_S = 0.05
+"""How long what was seen of a kernel's acknowledgements counts."""
+
+
+class Probing(Protocol):
+    def probe(self, node: Node) -> int:
+        """Sends a VOTE_INFO that changes nothing, and returns its number."""
+
+    def inspect(self, node: Node) -> None:
+        """Asks whether the node's kernel has acknowledged all that was sent to it; `inspected_at` and `acknowledged` tell."""
+
+
+class Presence:
+    def __init__(self, board: Board, actions: Probing) -> None:
+        self.board = board
+        self._actions = actions
+
+    def probe_who_is_behind(self) -> None:
+        """Each of them once in a while, as long as it may be there."""
+        now = self.board.now
+        behind = self._behind()
+        for node_id, node in self.board.nodes.items():
+            if node_id not in behind:
+                node.behind_since = None
+                continue
+            if node.behind_since is None:
+                node.behind_since, node.answered_probe, node.probed_at = now, False, None
+            may_be_there = node.asked_at is None or node.acknowledged
+            if may_be_there and (node.probed_at is None or now >= node.probed_at + PROBE_AGAIN_S):
+                self.probe(node)
+
+    def probe(self, node: Node) -> None:
+        """Asks the node to answer, if it is there; changes nothing for it."""
+        node.probed_at = self.board.now
+        self._actions.probe(node)
+        self.asked(node)
+
+    def _behind(self) -> set[NodeId]:
+        """Nodes of whose ring others, which it counts in or which count it in, report a newer one."""
+        nodes = self.board.nodes.values()
+        if len({node.ring_id for node in nodes}) <= 1:
+            return set()
+        found = set()
+        for node in nodes:
+            for other in nodes:
+                if other.ring_id.sequence >= node.ring_id.sequence and other.ring_id != node.ring_id and _know_each_other(node, other):
+                    found.add(node.node_id)
+                    break
+        return found
+
+    def is_unresponsive(self, node: Node) -> bool:
+        """It has been asked, and has had the time to answer."""
+        return node.asked_at is not None and node.asked_at + patience(node) <= self.board.now
+
+    def is_absent(self, node: Node) -> bool:
+        """Others have left it behind, and it does not answer: decisions are made without it."""
+        return node.behind_since is not None and self.is_unresponsive(node)
+
+    def asked(self, node: Node) -> None:
+        """A VOTE_INFO leaves for it."""
+        node.sent_at = self.board.now
+        if node.asked_at is None:
+            node.asked_at = self.board.now
+
+    def answered(self, node: Node, number: int) -> None:
+        """The answer to VOTE_INFO `number` has come. After one that is not the last, it is there, and has one more to answer."""
+        now = self.board.now
+        if node.asked_at is not None:
+            if number == node.vote_info_number:
+                node.round_trip, node.asked_at = now - node.asked_at, None
+            else:
+                node.asked_at = now
+        node.answered_probe = True
+
+    def is_looked_at(self, node: Node) -> bool:
+        """Whether it is known, as of now, if the kernel of a node that does not answer has acknowledged what it was asked."""
+        now = self.board.now
+        if node.sent_at is None or now < node.sent_at + patience(node):
+            return False
+        if node.inspected_at is not None and now < node.inspected_at + INSPECTED_S:
+            return True
+        self._actions.inspect(node)
+        return False
+
+    def next_look(self, node: Node) -> list[float]:
+        """Times at which something may be found out about it."""
+        times = [time + patience(node) for time in (node.asked_at, node.sent_at) if time is not None]
+        if node.behind_since is not None and node.probed_at is not None:
+            times.append(node.probed_at + PROBE_AGAIN_S)
+        return times
+
+
+def silence(node: Node) -> Absence:
+    """Of a connected node that does not answer. If its kernel has acknowledged what it was asked, its daemon hangs."""
+    heard = node.session.last_heard
+    manner = Manner.HANGS if node.acknowledged and node.asked_at is not None else Manner.SILENT
+    return Absence(manner, heard, node.answered_at, node.echoed_at, heard)
+
+
+def patience(node: Node) -> float:
+    """Seconds that an answer is waited for."""
+    if node.round_trip is None:
+        return PROBE_S_MAX
+    return min(max(PROBE_ROUND_TRIPS * node.round_trip, PROBE_S_MIN), PROBE_S_MAX)
+
+
+def _know_each_other(node: Node, other: Node) -> bool:
+    return node.node_id in (other.member.membership_list or ()) or other.node_id in (node.member.membership_list or ())
