@@ -131,7 +131,7 @@ def test_the_survivor_of_two_gets_the_vote(pair: Pair) -> None:
     pair.connect(2, 1, 2)
     pair.membership(5, 2)
     pair.act(1, pair.nodes[1].lost(Cause.END_OF_STREAM, "switched off"))
-    pair.pass_time(0.1, 1)
+    pair.pass_time(1.1, 1)
     assert pair.nodes[2].vote is Vote.ACK
 
 
