@@ -4,6 +4,7 @@
 # make fuzz    bad input, at length: make fuzz SECONDS=600
 # make lockstep  random clusters, side by side with the stock server, at length: make lockstep SECONDS=600
 # make bench   speed and memory, side by side with the stock server
+# make bench-handover  faults on real Corosync nodes, side by side with the stock server; needs root: make bench-handover RUNS=5
 # make lock    writes requirements/*.txt anew
 # make clean   takes away what all of these made, but for the data
 
@@ -12,12 +13,13 @@ BIN := $(VENV)/bin
 DATA ?= data
 PORT ?= 5403
 SECONDS ?= 600
+RUNS ?= 5
 PYTEST_ARGS ?=
 export VENV PYTHON
 
 FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios tests/transcripts
 
-.PHONY: run test check static fuzz lockstep bench lock clean setup-run setup-dev
+.PHONY: run test check static fuzz lockstep bench bench-handover lock clean setup-run setup-dev
 
 run: setup-run
 	@echo "in another terminal: THIRDVOTE_DATA='$(DATA)' $(BIN)/thirdvote demo (or status, clusters, watch)"
@@ -44,6 +46,10 @@ lockstep: setup-dev
 bench: setup-dev
 	@scripts/test-programs
 	$(BIN)/python -m bench
+
+bench-handover: setup-dev
+	@scripts/test-programs
+	$(BIN)/python -m bench.handover --runs $(RUNS)
 
 lock: setup-dev
 	scripts/lock

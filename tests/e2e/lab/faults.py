@@ -42,6 +42,11 @@ class Scene:
     def heartbeat_s(self) -> float:
         return heartbeat_s(self.cluster.settings)
 
+    @property
+    def detection_s(self) -> float:
+        """The token's timeout, then the time to agree on a new ring, 1.2 times as long."""
+        return 2.2 * self.cluster.settings.token_ms / 1000
+
     def node(self, number: int) -> Node:
         return self.cluster.node(number)
 
@@ -82,6 +87,7 @@ class Fault:
 class Outcome:
     """Seconds. `detected_s`: from the fault until corosync has formed the winners' ring, None where it had formed it before;
     `handover_s`: from the fault until they have quorum in it. `lost`: when one of the winners had no quorum after the fault.
+    `gave_up_s`: for each of the others, from the fault until it reported no quorum.
     """
 
     winners: frozenset[int]
@@ -89,6 +95,7 @@ class Outcome:
     handover_s: float
     overlap_s: float
     lost: tuple[Change, ...]
+    gave_up_s: Mapping[int, float]
     evidence: str = field(repr=False)
 
 
@@ -136,6 +143,7 @@ def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int) -> Outcome:
         _first(since, at, lambda now: all(now[node].quorate and now[node].members == winners for node in winners)) or 0.0,
         watch.overlap(start),
         tuple(change for node in sorted(winners) for change in watch.lost_quorum(node, at)),
+        {node: watch.lost_quorum(node, at)[0].at - at for node in watch.now if node not in winners},
         "\n".join([f"{fault.name}, seed {seed}", *_story(watch.changes(start), [*scene.steps, (at, "the fault")])]),
     )
 
@@ -274,7 +282,7 @@ def split_then_daemon(then: Callable[[Scene], None]) -> Callable[[Scene], float]
     def happen(scene: Scene) -> float:
         at = time.monotonic()
         scene.part((1,), (2,))
-        scene.pause(0.5, 1.9)
+        scene.pause(0.25 * scene.detection_s, 0.95 * scene.detection_s)
         then(scene)
         return at
 
@@ -330,6 +338,17 @@ def arbitrator_stopped(seconds: float) -> Callable[[Scene], None]:
         server.signal(signal.SIGCONT)
 
     return then
+
+
+def vote_returns_in_a_split(scene: Scene) -> float:
+    """Corosync has lost its token already when the nodes get their votes back, so what they tell of it waits for the new ring."""
+    server = scene.cluster.arbitrator.server
+    assert server is not None
+    server.kill()
+    at = time.monotonic()
+    scene.part((1,), (2,))
+    scene.cluster.arbitrator.start_server()
+    return at
 
 
 def shut_down(number: int) -> Callable[[Scene], float]:
@@ -411,6 +430,7 @@ HUNG = (
 """No server can tell such a node from one that is off the network, which gives up long before corosync does: not promised."""
 
 ARBITRATORS = (
+    Fault("the arbitrator restarts just as the nodes split", vote_returns_in_a_split, EITHER),
     Fault("split, then the arbitrator's host is reset", after_split(arbitrator_reset), EITHER),
     Fault("split, then the arbitrator is killed", after_split(arbitrator_killed), EITHER),
     Fault("split, then the arbitrator stops for 5 s", after_split(arbitrator_stopped(5)), EITHER),
