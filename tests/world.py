@@ -14,6 +14,8 @@ from thirdvote.arbiter.interface import (
     Elapsed,
     Ending,
     Input,
+    Inspect,
+    Inspected,
     Note,
     NoteKind,
     Persist,
@@ -88,12 +90,14 @@ def messages_in(data: bytes) -> Iterator[Message]:
 
 
 class Client:
-    """One connection. `heard` is all that came and was not yet taken; VOTE_INFOs are answered unless `answers` is False."""
+    """One connection. `heard` is all that came and was not yet taken; VOTE_INFOs are answered unless `answers` is False;
+    then `acknowledges` tells whether its kernel still has what it is sent."""
 
     def __init__(self, world: World, connection: int, cluster: bytes) -> None:
         self.world, self.connection, self.cluster = world, connection, cluster
         self.heard: list[Message] = []
         self.answers = True
+        self.acknowledges = False
         self.number = 0
         self.closed: str | None = None
         self.tls_began = False
@@ -237,6 +241,8 @@ class World:
                     if not self.disk_waits:
                         self.ledger[cluster] = record
                         self.later(Persisted((ticket,)))
+                case Inspect(connection):
+                    self.later(Inspected(connection, self.clients[connection].acknowledges))
                 case Note():
                     self.notes.append(effect)
 

@@ -88,6 +88,32 @@ class TestALoserThatIsConnected:
         assert "given up" in two.closed
         assert world.votes() == {1: ACK}
 
+    def test_whose_kernel_acknowledges_hangs_and_is_waited_for_as_long_as_its_corosync_waits(self) -> None:
+        world, one, two = split()
+        two.acknowledges = True
+        world.pass_time(2.0, one)
+        assert "its daemon hangs" in world.snapshot().waiting
+        waits = world.waits_s()
+        assert waits is not None
+        assert S - 3 < waits < S + T
+        world.pass_time(S - 3, one)
+        assert world.votes()[1] is WAITS
+
+    def test_that_has_answered_is_released_whatever_becomes_of_it_then(self) -> None:
+        world, _, two = split()
+        two.answer(*two.unanswered())
+        two.leave(Ending.CLOSED)
+        world.pass_time(SETTLES_S + 0.01)
+        assert world.votes() == {1: ACK}
+
+    def test_that_is_gone_before_it_has_answered_is_frozen_from_its_own_report_on(self) -> None:
+        world, one, two = split()
+        two.leave(Ending.CLOSED)
+        world.pass_time(S - 0.1, one)
+        assert world.votes() == {1: WAITS}
+        world.pass_time(1.0, one)
+        assert world.votes() == {1: ACK}
+
     def test_that_answers_late_is_heard_again(self) -> None:
         world, one, two = split()
         refusal = two.unanswered()
@@ -141,7 +167,7 @@ class TestANodeThatIsLost:
         two.leave(Ending.GOODBYE)
         world.pass_time(0.02)
         one.membership(ring(1, 14), 1)
-        world.pass_time(0.2)
+        world.pass_time(0.5)
         assert world.votes() == {1: ACK}
 
     @pytest.mark.parametrize(
@@ -198,6 +224,34 @@ class TestANodeThatIsLost:
         assert world.votes() == {1: ACK, 2: NACK}
 
 
+class TestRingsThatNobodySaw:
+    """Node 2 was killed. What its Corosync waits for depends on when its ring changed."""
+
+    def test_the_only_witness_was_away(self) -> None:
+        world = World(SAFE)
+        one, two = world.whole(1, 2)
+        two.leave(Ending.CLOSED)
+        world.pass_time(0.5)
+        one.leave()
+        world.pass_time(11.0)
+        one = world.join(1, 1, 2)
+        one.membership(ring(1, 14), 1)
+        world.pass_time(3.0, one)
+        assert world.votes() == {1: WAITS}
+
+    def test_a_link_that_flaps(self) -> None:
+        world = World(SAFE)
+        one, two = world.whole(1, 2)
+        two.leave(Ending.CLOSED)
+        for seconds, members in ((2.0, (1,)), (3.0, (1, 2)), (10.0, (1,))):
+            world.pass_time(seconds, one)
+            one.membership(ring(1, int(world.now)), *members)
+        world.pass_time(S - 1.0, one)
+        assert world.votes() == {1: WAITS}
+        world.pass_time(3.0, one)
+        assert world.votes() == {1: ACK}
+
+
 class TestThoseThatGoOnCasting:
     def test_2nodelms_waits_until_corosync_has_waited(self) -> None:
         world = World(SAFE)
@@ -205,6 +259,24 @@ class TestThoseThatGoOnCasting:
         two.leave(Ending.LOST)
         one.membership(ring(1, 14), 1)
         world.pass_time(S, one)
+        assert world.votes() == {1: WAITS}
+        world.pass_time(1.0, one)
+        assert world.votes() == {1: ACK}
+
+    def test_2nodelms_does_not_wait_for_who_ended_in_order(self) -> None:
+        world = World(SAFE)
+        one, two = world.whole(1, 2, algorithm=Algorithm.TWO_NODE_LMS)
+        world.pass_time(1.0, one)
+        two.leave(Ending.GOODBYE)
+        world.pass_time(0.03)
+        one.membership(ring(1, 14), 1)
+        world.pass_time(1.2, one)
+        assert world.votes() == {1: ACK}
+
+    def test_2nodelms_waits_for_the_ring_that_the_other_has_reported_itself(self) -> None:
+        world, one, two = split(algorithm=Algorithm.TWO_NODE_LMS)
+        two.leave(Ending.LOST)
+        world.pass_time(S - 0.1, one)
         assert world.votes() == {1: WAITS}
         world.pass_time(1.0, one)
         assert world.votes() == {1: ACK}

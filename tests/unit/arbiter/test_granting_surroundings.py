@@ -8,7 +8,7 @@ from tests.world import SAFE, Client, World, record, ring, settings_with, split
 from thirdvote.arbiter.granting import LEDGER_AGAIN_S
 from thirdvote.arbiter.interface import Elapsed, Ending, NoteKind, Reconfigure, Release
 from thirdvote.config import Settings
-from thirdvote.domain import ClusterName, Handover, NodeId, Vote
+from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, Vote
 from thirdvote.errors import ReplyCode
 from thirdvote.wire.messages import EchoReply, InitReply, Message
 
@@ -317,6 +317,32 @@ class TestAPolicyThatChanges:
         world.step(Reconfigure(SAFE))
         one.membership(ring(1, 14), 1)
         assert world.votes() == {1: WAITS}
+
+    def test_from_stock_to_safe_the_vote_stays_where_it_is(self) -> None:
+        """Node 1 is the tie-breaker, but a newcomer beside node 2."""
+        world = World(STOCK)
+        two = world.join(2, 1, 2, algorithm=Algorithm.LMS)
+        two.membership(ring(2, 10), 2)
+        one = world.join(1, 1, 2, algorithm=Algorithm.LMS)
+        one.membership(ring(1, 4), 1)
+        before = world.votes()
+        world.step(Reconfigure(SAFE))
+        world.pass_time(3.0, one, two)
+        assert world.votes() == before == {1: NACK, 2: ACK}
+
+    def test_what_was_asked_under_safe_and_answered_under_stock_is_answered(self) -> None:
+        world = World(SAFE)
+        one, two = world.whole(1, 2)
+        two.answers = False
+        for client in (one, two):
+            client.membership(ring(1, 14), 1, 2)
+        asked = two.unanswered()
+        world.step(Reconfigure(STOCK))
+        two.answer(*asked)
+        world.step(Reconfigure(SAFE))
+        world.pass_time(3.0)
+        one.membership(ring(1, 18), 1)
+        assert len(two.unanswered()) == 1, "it is asked again"
 
     def test_from_safe_to_fast_ends_a_wait(self) -> None:
         world = World(SAFE)

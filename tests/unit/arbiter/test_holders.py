@@ -31,40 +31,40 @@ def holding(*ids: int) -> Holders:
     for number in ids:
         holders.by_node[NodeId(number)] = Holder(NodeId(number), 8000)
     for number in ids:
-        holders.reported(node(number, ring(1, 10), *ids), 50.0, is_first=False)
+        holders.reported(node(number, ring(1, 10), *ids), {}, 50.0, is_first=False)
     return holders
 
 
 class TestRings:
     def test_a_report_without_it_by_one_that_was_in_its_ring_ends_that_ring(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
         assert holders.by_node[NodeId(2)].gone_at == 60.0
 
     def test_the_first_such_report_counts(self) -> None:
         holders = holding(1, 2, 3)
-        holders.reported(node(1, ring(1, 14), 1, 2), 60.0, is_first=False)
-        holders.reported(node(2, ring(1, 14), 1, 2), 61.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, is_first=False)
         assert holders.by_node[NodeId(3)].gone_at == 60.0
 
     def test_one_that_was_there_until_then_is_a_witness_one_that_comes_anew_is_none(self) -> None:
         for is_first in (False, True):
             holders = holding(1, 2)
-            holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=is_first)
+            holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=is_first)
             assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, witnessed=not is_first),)
 
     def test_each_change_of_a_lost_nodes_ring_is_kept_until_it_is_heard(self) -> None:
         holders = holding(1, 2)
         for at, members in ((60.0, (1,)), (61.0, (1, 2)), (62.0, (1,))):
-            holders.reported(node(1, ring(1, int(at)), *members), at, is_first=False)
+            holders.reported(node(1, ring(1, int(at)), *members), {}, at, is_first=False)
         assert [change.at for change in holders.by_node[NodeId(2)].changes] == [60.0, 61.0, 62.0]
-        holders.reported(node(2, ring(2, 70), 2), 63.0, is_first=False)
+        holders.reported(node(2, ring(2, 70), 2), {}, 63.0, is_first=False)
         assert holders.by_node[NodeId(2)].changes == ()
 
     def test_of_a_link_that_flaps_for_long_the_last_changes_are_one_that_nobody_saw(self) -> None:
         holders = holding(1, 2)
         for times in range(100):
-            holders.reported(node(1, ring(1, 20 + times), *((1,) if times % 2 else (1, 2))), 60.0 + times, is_first=False)
+            holders.reported(node(1, ring(1, 20 + times), *((1,) if times % 2 else (1, 2))), {}, 60.0 + times, is_first=False)
         changes = holders.by_node[NodeId(2)].changes
         assert len(changes) == CHANGES_MAX
         assert changes[-1] == RingChange(159.0, witnessed=False)
@@ -73,8 +73,8 @@ class TestRings:
         holders = holding(1, 2)
         two = holders.by_node[NodeId(2)]
         holders.polled(NodeId(2), None)
-        holders.reported(node(2, ring(2, 14), 2), 60.0, is_first=False)
-        holders.reported(node(2, ring(2, 18), 2), 61.0, is_first=False)
+        holders.reported(node(2, ring(2, 14), 2), {}, 60.0, is_first=False)
+        holders.reported(node(2, ring(2, 18), 2), {}, 61.0, is_first=False)
         assert two.unpolled_since == 60.0
         holders.polled(NodeId(2), 62.0)
         assert two.unpolled_since is None
@@ -83,23 +83,23 @@ class TestRings:
     def test_a_refusal_holds_until_its_ring_changes(self) -> None:
         holders = holding(1, 2)
         holders.polled(NodeId(2), 55.0)
-        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
         assert holders.by_node[NodeId(2)].refused_at is None
 
     def test_one_of_a_ring_in_which_it_never_was_does_not(self) -> None:
         holders = holding(2, 3)
-        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
         assert holders.by_node[NodeId(2)].gone_at is None
 
     def test_one_of_an_older_ring_does_not(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 6), 1), 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 6), 1), {}, 60.0, is_first=False)
         assert holders.by_node[NodeId(2)].gone_at is None
 
     def test_a_newer_ring_with_it_in_is_its_ring(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 14), 1), 60.0, is_first=False)
-        holders.reported(node(1, ring(1, 18), 1, 2), 61.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 18), 1, 2), {}, 61.0, is_first=False)
         assert holders.by_node[NodeId(2)].gone_at is None
         assert holders.by_node[NodeId(2)].ring_id == ring(1, 18)
 
@@ -115,12 +115,30 @@ class TestRings:
         assert not holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)})).unwatched
 
 
+class TestMates:
+    def test_whoever_is_in_a_ring_with_a_node_may_have_quorum_by_it(self) -> None:
+        """Node 3 never came to us; its daemon may have given up."""
+        holders = holding(1, 2)
+        holders.reported(node(1, ring(1, 14), 1, 2, 3), {}, 60.0, is_first=False)
+        three = holders.by_node[NodeId(3)]
+        assert three.presumed
+        assert three.absence is not None
+        assert three.absence.manner is Manner.GAVE_UP
+        assert three.ring_id == ring(1, 14)
+        assert holders.record() == record(1, 2)
+
+    def test_one_that_has_reported_speaks_for_itself(self) -> None:
+        holders = holding(1, 2)
+        holders.reported(node(1, ring(1, 14), 1, 2, 3), {NodeId(3): node(3, ring(1, 14), 1, 2, 3)}, 60.0, is_first=False)
+        assert holders.by_node[NodeId(3)].absence is None
+
+
 class TestComingAndGoing:
     def test_who_went_is_absent_until_it_reports(self) -> None:
         holders = holding(1, 2)
         holders.went(node(2, ring(1, 10), 1, 2), GONE)
         assert holders.by_node[NodeId(2)].absence == GONE
-        holders.reported(node(2, ring(2, 14), 2), 110.0, is_first=False)
+        holders.reported(node(2, ring(2, 14), 2), {}, 110.0, is_first=False)
         assert holders.by_node[NodeId(2)].absence is None
 
     def test_who_is_no_holder_becomes_none_by_going(self) -> None:
@@ -130,8 +148,8 @@ class TestComingAndGoing:
 
     def test_one_that_ran_heuristics_once_may_do_so_again(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(2, ring(1, 14), 1, 2, heuristics=Heuristics.PASS), 60.0, is_first=False)
-        holders.reported(node(2, ring(1, 18), 1, 2), 61.0, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2, heuristics=Heuristics.PASS), {}, 60.0, is_first=False)
+        holders.reported(node(2, ring(1, 18), 1, 2), {}, 61.0, is_first=False)
         assert holders.by_node[NodeId(2)].uses_heuristics
 
     def test_where_nobody_is_connected_who_ended_is_of_no_account(self) -> None:
