@@ -88,7 +88,7 @@ def _show(summary: Summary) -> None:
     output.line((f"{summary.runs:,} worlds", output.STRONG), f", {summary.steps:,} steps, {summary.faults.total():,} faults: ", state)
     rows: list[list[output.Piece]] = [
         ["longest overlap", f"{summary.overlap_s:.3f} s", f"{summary.overlaps} worlds above 0.1 s"],
-        ["excused overlap", f"{summary.excused_overlap_s:.3f} s", "a daemon hangs in a changed ring, or quorum without the device"],
+        ["excused overlap", f"{summary.excused_overlap_s:.3f} s", "for a reason in docs/simulator.md"],
         ["longest wait", f"{summary.wait_s:.1f} s", "of connected nodes that could have the vote, and nothing else happened"],
         ["whole again", f"{summary.whole_again_s:.1f} s", "at most, after everything was repaired"],
     ]

@@ -81,6 +81,7 @@ class Arbitrator:
         self._sent = sent
         self._trace = trace
         self._hung = False
+        self._working = False
         self._turn: Timer | None = None
         self._life = 0
         self._inputs: deque[Input | _Ended] = deque()
@@ -195,18 +196,24 @@ class Arbitrator:
             self._run()
 
     def _run(self) -> None:
-        """One turn: everything that has come, then the time."""
+        """One turn: everything that has come, then the time, then what came of that."""
         self._turn = None
         arbiter = self.arbiter
-        if arbiter is None or self._hung:
+        if arbiter is None or self._hung or self._working:
             return
-        while self._inputs and self.arbiter is arbiter:
-            event = self._inputs.popleft()
-            self._step(arbiter, self._gone(event) if isinstance(event, _Ended) else event)
+        self._working = True
+        self._take_all(arbiter)
         deadline = arbiter.deadline()
         if deadline is not None and deadline <= max(self._clock.now(), self._timer_due if self._timer is None else 0.0):
             self._step(arbiter, Elapsed())
+            self._take_all(arbiter)
+        self._working = False
         self._arm(arbiter)
+
+    def _take_all(self, arbiter: Arbiter) -> None:
+        while self._inputs:
+            event = self._inputs.popleft()
+            self._step(arbiter, self._gone(event) if isinstance(event, _Ended) else event)
 
     def _gone(self, ended: _Ended) -> Disconnected:
         """As the process sees it when it gets there: what it has just answered is not acknowledged yet."""
@@ -218,7 +225,6 @@ class Arbitrator:
         now = self._clock.now()
         if isinstance(event, Elapsed):
             now = max(now, self._timer_due)
-        looks: list[int] = []
         for effect in arbiter.step(event, now):
             match effect:
                 case Send(number, data):
@@ -237,16 +243,13 @@ class Arbitrator:
                 case Persist():
                     self._keep(effect)
                 case Inspect(number):
-                    looks.append(number)
+                    if number in self._connections:
+                        self._inputs.append(Inspected(number, self._connections[number].all_acknowledged()))
                 case Note():
                     if self._trace is not None:
                         self._say(f"{effect.kind}{f' node {effect.node}' if effect.node else ''}: {effect.text}")
                 case _:
                     assert_never(effect)
-        for number in looks:
-            connection = self._connections.get(number)
-            if connection is not None:
-                self._step(arbiter, Inspected(number, connection.all_acknowledged()))
 
     def _keep(self, wanted: Persist) -> None:
         life = self._life

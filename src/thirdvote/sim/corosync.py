@@ -15,6 +15,12 @@ from thirdvote.domain import NodeId, NodeInfo, NodeState, RingId
 from thirdvote.sim.engine import Callback, Clock, Timer
 from thirdvote.sim.schedule import Setup
 
+HOLD = 0.18
+HOLDS_MAX = 2
+"""Tokens, and how many times. A new ring moves on in such steps: none, one or two of them after it was formed, quorum can be decided in it,
+and from then on at once.
+"""
+
 SEQUENCE_STEP = 4
 """By which the sequence number of rings grows; the last one is kept over a restart."""
 
@@ -96,7 +102,7 @@ class Device(Protocol):
 
 
 class Corosync:
-    """`report` is what services go by; `reported` is called when it changes."""
+    """`report` is what services go by; `reported` is called when it changes. `is_behind`: it goes by a poll that was taken back."""
 
     def __init__(self, node: int, setup: Setup, clock: Clock, reported: Callable[[int], None]) -> None:
         self.node = node
@@ -112,6 +118,8 @@ class Corosync:
         self._clock = clock
         self._reported = reported
         self._timer: Timer | None = None
+        self.is_behind = False
+        self._on_its_way: bool | None = None
         self._seen_all = not setup.wait_for_all
 
     # ---- the ring
@@ -122,6 +130,7 @@ class Corosync:
         self.sequence += SEQUENCE_STEP
         self.ring = self._alone()
         self.registered = self.alive = self.casting = False
+        self._on_its_way = None
         self._seen_all = not self._setup.wait_for_all
         self.report = Report(False, frozenset((self.node,)))
 
@@ -169,6 +178,8 @@ class Corosync:
         if not self.running or not self.registered or ring_id != self.ring.ring_id:
             return False
         self.alive = True
+        if self.ring.stalled and cast != self.casting:
+            self._on_its_way = cast
         self.casting = cast
         self._arm(self._setup.timeout_s)
         self._get_over_change()
@@ -192,6 +203,24 @@ class Corosync:
         changed = self._tell(report)
         if self.device is not None and (changed or ring_is_new):
             self.device.quorum_changed()
+        if self._on_its_way is not None:
+            late, self._on_its_way = self._on_its_way, None
+            if ring_is_new and late != self.casting:
+                self._hear_late(late)
+
+    def _hear_late(self, cast: bool) -> None:
+        """What was polled while the old ring stood still is told in the new one, after what was polled since, which is told again then."""
+        ring, right = self.ring, self.casting
+        self.is_behind = True
+        self.casting = cast
+        self.decide(False)
+        self.casting = right
+
+        def catch_up() -> None:
+            self.is_behind = False
+            ring.decide(self)
+
+        self._clock.after(HOLDS_MAX * HOLD * self._setup.token_s, catch_up)
 
     def _tell(self, report: Report) -> bool:
         changed = report != self.report

@@ -94,7 +94,9 @@ def _happen(world: World, fault: Fault) -> None:
     world.applied.append(fault)
     world.disturbed()
     world.say("fault", str(fault))
+    world.note_who_hears()
     apply(world, fault)
+    world.note_who_hears()
 
 
 def apply(world: World, fault: Fault) -> None:

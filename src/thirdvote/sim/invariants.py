@@ -6,9 +6,11 @@ WAIT      a partition that can have the vote, and stands still, does not wait fo
 LEDGER    at the moment at which a vote leaves, the disk has the record that names its node as a holder
 HEALTHY   no node of a whole cluster loses quorum by faults of the arbitrator alone
 
-Overlap is excused in three cases, and in no others. Nobody polls for a new ring, because the daemon of one of its members hangs, or did
-since the ring was formed, or was killed and the arbitrator could not be told. A partition has quorum by its nodes' votes alone, so no vote
-was given. Or a node heard another that did not hear it, so that its ring changed a token later, and the settings do not tell the token.
+Overlap is excused in four cases, and in no others. Nobody polls for a new ring, because the daemon of one of its members hangs, or did
+since the ring was formed, or was killed, and the arbitrator could not know, because it and the host did not hear each other. A partition
+has quorum by its nodes' votes alone, so no vote was given. Or a node heard another that did not hear it, so that its ring changed a token
+later, and the settings do not tell the token. Or corosync itself is behind: a vote that was first cast while the ring was breaking is told
+in the new ring, after the daemon has taken it back, and stands for two steps of it.
 """
 
 from __future__ import annotations

@@ -62,6 +62,7 @@ class Daemon:
     ) -> None:
         self.node = node
         self.process = Process.OFF
+        self.hung_since = -1.0
         self.session: NodeSession | None = None
         self.vote = Vote.ASK_LATER
         self._setup = setup
@@ -175,6 +176,7 @@ class Daemon:
         """SIGSTOP."""
         if self.process is Process.RUNS:
             self.process = Process.STOPPED
+            self.hung_since = self._engine.now
 
     def go_on(self) -> None:
         """SIGCONT."""

@@ -14,7 +14,7 @@ from itertools import combinations
 from random import Random
 
 from thirdvote.domain import NodeId, RingId
-from thirdvote.sim.corosync import SEQUENCE_STEP, Corosync, Ring
+from thirdvote.sim.corosync import HOLD, HOLDS_MAX, SEQUENCE_STEP, Corosync, Ring
 from thirdvote.sim.engine import Callback, Engine, Timer
 from thirdvote.sim.network import Network
 
@@ -22,11 +22,6 @@ DETECTION = 2.03
 DETECTION_JITTER = 0.17
 ONE_WAY_LATER = 1.0
 """Tokens. Measured: 2.03 to 2.20, the same on both sides; with one-way loss, the side that is not heard sees it a token later."""
-HOLD = 0.18
-STEPS_MAX = 2
-"""Tokens, and how many times. A new ring moves on in such steps: none, one or two of them after it was formed, quorum can be decided in it,
-and from then on at once.
-"""
 CONSENSUS = 1.2
 """Tokens. What it takes to go on without somebody who does not answer, when another one has left in order meanwhile."""
 LEAVE_S = 0.1
@@ -172,7 +167,7 @@ class Totem:
                 self._engine.after(self._random.random() * spread, partial(self._enter, corosync, ring))
 
     def _take_step(self, ring: Ring, callback: Callback) -> None:
-        steps = self._random.randrange(STEPS_MAX + 1)
+        steps = self._random.randrange(HOLDS_MAX + 1)
         self._engine.at(max(ring.since + steps * HOLD * self._token_s, self._engine.now + STEP_S_MIN), callback)
 
     def _enter(self, corosync: Corosync, ring: Ring) -> None:

@@ -75,6 +75,7 @@ class World:
     arbitrator: Arbitrator = field(init=False)
     reports: Reports = field(init=False)
     _waits_since: float | None = None
+    _apart_at: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         setup, engine = self.schedule.setup, self.engine
@@ -189,12 +190,32 @@ class World:
             return "a partition has quorum without the device"
         if self.one_way_loss and not self.schedule.setup.tells_token:
             return "one-way loss between nodes whose token timeout is not known"
+        if any(self.nodes[node].corosync.is_behind for node in pair):
+            return "what was polled while the old ring stood still is told in the new one, after it was taken back"
         for node in pair:
             ring = self.nodes[node].corosync.ring
             daemons = [self.nodes[member].daemon for member in ring.members]
-            if not ring.settled and any(daemon.hung_at >= ring.since or daemon.died_unseen for daemon in daemons):
-                return "a daemon hangs in a changed ring, or died there unseen"
+            if not ring.settled and any(self._hung_unseen(daemon, ring.since) or daemon.died_unseen for daemon in daemons):
+                return "a daemon hangs in a changed ring, or died there, and the arbitrator can not know"
         return ""
+
+    def _hung_unseen(self, daemon: Daemon, changed: float) -> bool:
+        """It hangs, or did in this ring, and since that began there was a time in which its host and the arbitrator were apart."""
+        return daemon.hung_at >= changed and self.apart_at(daemon.node) >= daemon.hung_since
+
+    def apart_at(self, node: int) -> float:
+        """When the node's host and a running arbitrator did not hear each other, last."""
+        if not self._hear_each_other(node):
+            self._apart_at[node] = self.engine.now
+        return self._apart_at.get(node, -1.0)
+
+    def _hear_each_other(self, node: int) -> bool:
+        return self.arbitrator.running and not self.arbitrator.hung and self.network.both_ways(node, ARBITRATOR)
+
+    def note_who_hears(self) -> None:
+        """Before and after each fault."""
+        for node in self.nodes:
+            self.apart_at(node)
 
     def _sent(self, connection: Connection, data: bytes) -> None:
         if not keeps_a_ledger(self.schedule.setup) or not Votes.gives(data):
