@@ -15,7 +15,7 @@ from typing import assert_never
 
 from thirdvote.arbiter.cluster import Cluster, SayTime
 from thirdvote.arbiter.deadlines import Deadlines
-from thirdvote.arbiter.granting import GrantingReferee
+from thirdvote.arbiter.granting import GrantingReferee, late_slack
 from thirdvote.arbiter.holders import Holders
 from thirdvote.arbiter.interface import (
     Close,
@@ -72,8 +72,8 @@ NO_RING_ID = RingId(NodeId(0), 0)
 LATE_AGAIN_S = 60.0
 """No echo is answered late for that long after one was answered later than it should have been: the machine is busy."""
 
-LATE_SLACK_SHARE = 0.05
-"""Of a heartbeat, that a late answer may be later than it should."""
+TOO_LATE_SHARE = 0.25
+"""Of the slack of a late answer, that it may leave later than it should."""
 
 
 class Arbiter:
@@ -197,7 +197,7 @@ class Arbiter:
     def _expire_peer(self, peer: Peer, now: float) -> None:
         node = peer.node
         if node is not None and node.echo_due is not None and node.echo_due <= now:
-            if now - node.echo_due > LATE_SLACK_SHARE * node.session.heartbeat_ms / 1000:
+            if now - node.echo_due > TOO_LATE_SHARE * late_slack(node.session.heartbeat_ms / 1000):
                 self._in_time_from = now + LATE_AGAIN_S
             self._outbox.answer_echo(node)
         if peer.claim is not None and claim_due(peer.claim) <= now:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from thirdvote.arbiter.granting import LATE_SHARE
 from thirdvote.arbiter.presence import PROBE_S_MAX
 from thirdvote.arbiter.releases import HEARTBEAT_MS_MIN, MARGIN_S, Timing
 from thirdvote.arbiter.snapshot import Bounds
@@ -15,7 +14,7 @@ ADVISED_TIMEOUT_MS = 1_250
 
 def bounds(timing: Timing, policy: ClusterPolicy, limits: Limits) -> Bounds:
     """All counted from when the survivor's Corosync has noticed the loss of a node. Under `test` there is nothing to hand over."""
-    safe = _longest_wait(timing, policy)
+    safe = _longest_wait(timing)
     match policy.handover:
         case Handover.SAFE:
             return Bounds(safe, 0.0, _advice(timing, "shortens the hand-over"))
@@ -26,12 +25,13 @@ def bounds(timing: Timing, policy: ClusterPolicy, limits: Limits) -> Bounds:
             return Bounds(limits.dead_peer_coefficient * timing.heartbeat, overlap, 'set `handover = "safe"`, which has no overlap')
 
 
-def _longest_wait(timing: Timing, policy: ClusterPolicy) -> float:
-    """Until a lost node's daemon has given up, or its timer has polled for a ring that changed after it had."""
+def _longest_wait(timing: Timing) -> float:
+    """Until a lost node's daemon has given up, or its timer has polled for a ring that changed after it had. Late answers make most
+    waits shorter, but not the longest.
+    """
     if timing.keeps_casting:
         return timing.skew + timing.sync_timeout + MARGIN_S
-    heartbeats = 2.0 - (1 - LATE_SHARE if policy.late_answers else 0.0)
-    gives_up = heartbeats * timing.heartbeat
+    gives_up = 2 * timing.heartbeat
     timer = timing.skew + timing.sleep + max(timing.heuristics, timing.steps_at_most) + timing.poll
     return max(gives_up, timer) + MARGIN_S
 

@@ -39,11 +39,12 @@ from thirdvote.wire.messages import NodeList
 LEDGER_AGAIN_S = 5.0
 """Between two tries to write what could not be written."""
 
-LATE_SHARE = 0.8
-"""Of a heartbeat, after which a late answer leaves; the rest is the slack."""
+LATE_SLACK_SHARE = 0.1
+LATE_SLACK_S_MIN = 0.2
+"""A late answer leaves that much before the node's next echo is due: a share of its heartbeat, or so many seconds."""
 
 ROUND_TRIP_SHARE = 0.25
-"""Of the slack, that a round trip may take at most where echoes are answered late."""
+"""Of that slack, that a round trip may take at most where echoes are answered late."""
 
 WAITS_FOR_ANSWERS = Verdict(Vote.WAIT_FOR_REPLY, "it is decided as soon as all is known")
 
@@ -131,6 +132,9 @@ class GrantingReferee:
         return self._evaluated(node, asking=None if resumes else node.node_id)
 
     def quorum_changed(self, node: Node) -> Verdict:
+        holder = self.holders.by_node.get(node.node_id)
+        if holder is not None and node.reported:
+            holder.published = True
         self._evaluate(node.node_id if self._judge.answers_questions and node.told is not None else None)
         return NOT_ASKED
 
@@ -275,6 +279,8 @@ class GrantingReferee:
     def _give(self, node: Node, verdict: Verdict) -> None:
         node.held_back = ""
         self.holders.partition = node.member.membership_list or frozenset()
+        for node_id in self.holders.partition & self.holders.by_node.keys():
+            self.holders.by_node[node_id].settled()
         self._judge.granted(node)
         if self._has(node, Vote.ACK):
             node.told = verdict
@@ -288,6 +294,9 @@ class GrantingReferee:
     def _tell(self, node: Node, verdict: Verdict) -> None:
         node.needs_vote = False
         node.had_ack |= verdict.vote is Vote.ACK
+        holder = self.holders.by_node.get(node.node_id)
+        if holder is not None and verdict.vote is Vote.ACK:
+            holder.acked_at = self.board.now
         node.vote_number = self.board.tell(node, verdict)
         self.presence.asked(node)
 
@@ -324,7 +333,7 @@ class GrantingReferee:
         settled = self._settles_at(holder)
         if settled is not None and settled <= self.board.now:
             return None
-        if self.policy.handover is Handover.FAST and holder.gone_at is not None:
+        if self.policy.handover is Handover.FAST and holder.left_out:
             return None
         looked_at = holder.absence is not None or self.presence.is_looked_at(self.board.nodes[holder.node_id])
         absence = self._absence(holder)
@@ -336,10 +345,15 @@ class GrantingReferee:
         return Wait(holder.node_id, self._how_lost(holder, absence), until)
 
     def _settles_at(self, holder: Holder) -> float | None:
-        """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since."""
+        """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since.
+
+        As long as Corosync has not told anything about that ring, it may wait for the device of another node in it.
+        """
         if holder.refused_at is None:
             return None
         rule = self._timing(holder)
+        if not holder.published and holder.members is not None and len(holder.members) > 1:
+            return holder.refused_at + rule.sync_timeout
         return holder.refused_at + max(rule.steps_at_most, rule.heuristics)
 
     def _speaker(self, holder: Holder) -> Node | None:
@@ -358,9 +372,20 @@ class GrantingReferee:
         until = self._settles_at(holder)
         if until is None:
             return Wait(holder.node_id, "it has not answered yet that it has no vote", None)
+        if holder.in_flight:
+            if until <= self.board.now or node.quorate is True:
+                self._refuse_again(holder, node)
+                until = None
+            return Wait(holder.node_id, "its last vote came just before its ring changed, and is taken back twice", until)
         if node.quorate is False or until <= self.board.now:
             return None
         return Wait(holder.node_id, "it has taken back its vote, and its Corosync is about to find that it has no quorum", until)
+
+    def _refuse_again(self, holder: Holder, node: Node) -> None:
+        """A vote that was in flight came into force after the first poll in the new ring; each NACK makes the daemon poll at once."""
+        holder.in_flight, holder.refused_at, node.quorate, node.had_ack = False, None, None, True
+        assert node.told is not None
+        self._tell(node, node.told)
 
     def _timing(self, holder: Holder) -> Timing:
         return timing(holder.heartbeat_ms, self.holders.algorithm, len(self._configured), holder.uses_heuristics, self.policy)
@@ -389,7 +414,7 @@ class GrantingReferee:
         if self._speaker(holder) is not None or holder.refused_at is not None:
             return "it has answered that it has no vote, and has no quorum"
         how = self._how_lost(holder, self._absence(holder))
-        if self.policy.handover is Handover.FAST and holder.gone_at is not None:
+        if self.policy.handover is Handover.FAST and holder.left_out:
             return f"{how}, its ring is gone, and hand-over is fast"
         return f"{how}, it can not report quorum any more"
 
@@ -431,10 +456,10 @@ class GrantingReferee:
         if node.behind_since is not None and not node.answered_probe:
             return None
         heartbeat = node.session.heartbeat_ms / 1000
-        slack = (1 - LATE_SHARE) * heartbeat
+        slack = late_slack(heartbeat)
         if not self.whole or not self.policy.late_answers or node.round_trip is None or node.round_trip > ROUND_TRIP_SHARE * slack:
             return 0.0
-        return LATE_SHARE * heartbeat
+        return heartbeat - slack
 
     def _is_in_the_way(self, node: Node) -> bool:
         return any(wait.node_id == node.node_id for waits in self.waits.values() for wait in waits)
@@ -514,3 +539,8 @@ class GrantingReferee:
 
 
 _NOBODY = Holder(NodeId(0), 0)
+
+
+def late_slack(heartbeat: float) -> float:
+    """Seconds between a late answer and the next echo."""
+    return max(LATE_SLACK_SHARE * heartbeat, LATE_SLACK_S_MIN)

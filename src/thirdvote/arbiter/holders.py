@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
-from thirdvote.arbiter.releases import Absence, Manner, Ring, RingChange
+from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, RingChange
 from thirdvote.domain import Algorithm, NodeId, RingId
+
+IN_FLIGHT_S = 8.0
+"""A vote that was given so long before a change of the ring is in force: the token was lost after that (2.4 token timeouts)."""
 
 CHANGES_MAX = 8
 """Changes of a lost node's ring that are kept one by one; of a link that flaps for long, the later ones are kept as one."""
@@ -21,8 +24,9 @@ CHANGES_MAX = 8
 
 @dataclass(slots=True)
 class Holder:
-    """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known.
-    `gone_at`, `changes` and `unpolled_since` are those of `Ring`. `refused_at`: when it answered a NACK for that ring.
+    """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known;
+    `left_out`: others have formed rings without it since. `changed_at`, `changes`, `unpolled_since` and `in_flight` are those of `Ring`.
+    `refused_at`: when it answered a NACK for that ring; `published`: its Corosync has told it since it reported that ring if it has quorum.
 
     `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
     report quorum, though it was not given a vote of which there is a record, and is in none.
@@ -33,25 +37,33 @@ class Holder:
     absence: Absence | None = None
     ring_id: RingId | None = None
     members: frozenset[NodeId] | None = None
-    gone_at: float | None = None
+    left_out: bool = False
+    changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
     unpolled_since: float | None = None
+    in_flight: bool = False
     refused_at: float | None = None
+    published: bool = False
+    acked_at: float | None = None
     uses_heuristics: bool = False
     ticket: int | None = None
     durable: bool = False
     presumed: bool = False
 
-    def is_in(self, ring_id: RingId, members: frozenset[NodeId]) -> None:
-        """It is known to be in this ring."""
-        self.ring_id, self.members, self.gone_at = ring_id, members, None
-
     def ring_changed(self, now: float, *, witnessed: bool) -> None:
         """Others report so; the node itself is not heard."""
+        self.changed_at = now
         if len(self.changes) == CHANGES_MAX:
             self.changes = (*self.changes[:-1], RingChange(now, witnessed=False))
         else:
             self.changes = (*self.changes, RingChange(now, witnessed))
+
+    def settled(self) -> None:
+        """Its ring, as it is now, has been given the vote: what it reported before does not matter any more. A device that nobody polls
+        for may be alive all the same, so `changes` stay.
+        """
+        if not self.left_out:
+            self.changed_at = None
 
 
 @dataclass(slots=True)
@@ -120,19 +132,22 @@ class Holders:
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
                     holder.ring_changed(now, witnessed=not is_first)
-                    holder.is_in(node.ring_id, members)
-            elif holder.gone_at is None and _lost_ring(holder, node):
+                    holder.ring_id, holder.members, holder.left_out = node.ring_id, members, False
+            elif not holder.left_out and _lost_ring(holder, node):
                 holder.ring_changed(now, witnessed=not is_first)
-                holder.gone_at, holder.refused_at = now, None
+                holder.left_out, holder.refused_at = True, None
         self._presume_mates(node, nodes, now)
 
     def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float) -> None:
         holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
         holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
-        holder.absence, holder.changes, holder.refused_at = None, (), None
-        if holder.unpolled_since is None and holder.ring_id != node.ring_id:
-            holder.unpolled_since = now
-        holder.is_in(node.ring_id, members)
+        holder.absence, holder.changed_at, holder.changes = None, None, ()
+        holder.left_out, holder.refused_at, holder.published = False, None, False
+        if holder.ring_id != node.ring_id:
+            holder.in_flight = holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
+            if holder.unpolled_since is None:
+                holder.unpolled_since = now
+        holder.ring_id, holder.members = node.ring_id, members
 
     def _presume_mates(self, node: Node, nodes: Mapping[NodeId, Node], now: float) -> None:
         """Who is in a ring with a node has quorum by it, vote or not. If it never comes to us, its daemon may have given up."""
@@ -144,8 +159,9 @@ class Holders:
 
     def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
         mates = (configured if holder.members is None else holder.members) - {holder.node_id}
-        watched = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
-        return Ring(holder.gone_at, holder.changes, bool(mates) and not watched, holder.unpolled_since)
+        watching = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
+        found = Mates.NONE if holder.left_out or not mates else Mates.WATCHING if watching else Mates.AWAY
+        return Ring(holder.changed_at, holder.changes, found, holder.unpolled_since, holder.in_flight)
 
 
 def _is_newer(ring_id: RingId, known: RingId | None) -> bool:

@@ -114,7 +114,7 @@ def silence(node: Node) -> Absence:
     """Of a connected node that does not answer. If its kernel has acknowledged what it was asked, its daemon hangs."""
     heard = node.session.last_heard
     manner = Manner.HANGS if node.acknowledged and node.asked_at is not None else Manner.SILENT
-    return Absence(manner, heard, node.answered_at, node.echoed_at, heard)
+    return Absence(manner, heard, node.answered_at, node.echoed_at, heard, node.answered_late)
 
 
 def patience(node: Node) -> float:

@@ -117,6 +117,7 @@ def test_two_nodes_join_split_and_heal(pair: Pair) -> None:
     pair.connect(1, 1, 2)
     pair.connect(2, 1, 2)
     assert pair.votes() == {1: Vote.ACK, 2: Vote.ACK}
+    pair.pass_time(10)
     pair.membership(5, 2)
     pair.membership(5, 1)
     assert pair.votes() == {1: Vote.WAIT_FOR_REPLY, 2: Vote.NACK}
