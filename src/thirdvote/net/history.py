@@ -28,6 +28,8 @@ QUEUED_EVENTS_MAX = 5_000
 READS_MAX = 64
 GATHER_S = 1.0
 """Events of the same second are written together: this is what a power cut or a kill costs."""
+WRITES = 2
+"""The second one in a new file, when the old one was found to be damaged."""
 RETRY_S = 60.0
 FLUSH_S = 2.0
 """At the end, for a disk that is slow."""
@@ -153,8 +155,9 @@ class History:
             return
         batch = [*gathered, _gap(missing)] if missing else gathered
         self._unwritten = missing + len(gathered)
-        while self._ready() and self._unwritten:
-            self._append(batch)
+        for _ in range(WRITES):
+            if self._unwritten and self._ready():
+                self._append(batch)
 
     def _append(self, batch: list[Occurrence]) -> None:
         """Afterwards nothing is unwritten, or the file is closed."""
