@@ -171,7 +171,7 @@ class GrantingReferee:
         self.presence.answered(node, number)
         if number == node.vote_number:
             refused = self._has(node, Vote.NACK)
-            self.holders.polled(node.node_id, self.board.now if refused else None)
+            self.holders.polled(node, self.board.now if refused else None)
             if refused and node.had_ack:
                 node.quorate = None  # what it said so far may be from before its last vote
         self._evaluate(None)

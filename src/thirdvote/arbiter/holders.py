@@ -40,6 +40,8 @@ class Holder:
     left_out: bool = False
     changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
+    polled_ring: RingId | None = None
+    """For which it has answered a vote."""
     unpolled_since: float | None = None
     in_flight: bool = False
     refused_at: float | None = None
@@ -114,11 +116,11 @@ class Holders:
         if holder is not None:
             holder.absence = absence
 
-    def polled(self, node_id: NodeId, refused_at: float | None) -> None:
+    def polled(self, node: Node, refused_at: float | None) -> None:
         """The node has answered a vote for the ring that it reported last, and has polled with it; `refused_at` if it was a NACK."""
-        holder = self.by_node.get(node_id)
+        holder = self.by_node.get(node.node_id)
         if holder is not None:
-            holder.unpolled_since, holder.refused_at = None, refused_at
+            holder.polled_ring, holder.unpolled_since, holder.refused_at = node.ring_id, None, refused_at
 
     def reported(self, node: Node, nodes: Mapping[NodeId, Node], now: float, *, is_first: bool) -> None:
         """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not.
@@ -143,7 +145,7 @@ class Holders:
         holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
         holder.absence, holder.changed_at, holder.changes = None, None, ()
         holder.left_out, holder.refused_at, holder.published = False, None, False
-        if holder.ring_id != node.ring_id:
+        if holder.polled_ring != node.ring_id:
             holder.in_flight = holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
             if holder.unpolled_since is None:
                 holder.unpolled_since = now
