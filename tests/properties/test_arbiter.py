@@ -37,18 +37,23 @@ class Site:
     reported: dict[int, RingId] = field(default_factory=dict)
     casting: dict[int, RingId] = field(default_factory=dict)
     sequence: int = 10
+    nodes: int = NODES
+
+    @property
+    def configured(self) -> range:
+        return range(1, self.nodes + 1)
 
     def split(self, groups: list[int]) -> None:
         """`groups[i]` is the partition of node i + 1."""
         self.sequence += 4
         for group in set(groups):
-            members = tuple(number for number in range(1, NODES + 1) if groups[number - 1] == group)
+            members = tuple(number for number in self.configured if groups[number - 1] == group)
             for number in members:
                 self.truth[number] = (ring(members[0], self.sequence), members)
 
     def join(self, number: int) -> None:
         if number not in self.clients:
-            self.clients[number] = client = self.world.join(number, *range(1, NODES + 1), algorithm=self.algorithm)
+            self.clients[number] = client = self.world.join(number, *self.configured, algorithm=self.algorithm)
             client.answers = False
             self.unread[number] = []
             self.report(number, None)
