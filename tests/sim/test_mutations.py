@@ -69,7 +69,7 @@ def test_an_arbiter_that_does_not_wait_for_its_ledger_is_found(monkeypatch: pyte
 def test_a_vote_that_never_comes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holders that are never released: the survivor waits without end."""
     monkeypatch.setattr(granting, "released_at", lambda absence, ring, timing: None)
-    failure = run(replace(ISOLATED, until=60.0)).failure
+    failure = run(replace(ISOLATED, until=90.0)).failure
     assert failure is not None
     assert failure.invariant is Invariant.WAIT
 
