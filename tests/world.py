@@ -216,6 +216,17 @@ class World:
             client.take()
         return clients
 
+    def settled(self, *ids: int, algorithm: Algorithm = Algorithm.FFSPLIT, tie_breaker: TieBreaker = LOWEST) -> list[Client]:
+        """The same, long enough ago that every vote is in force, and each Corosync has told of its quorum; an echo came just now."""
+        clients = self.whole(*ids, algorithm=algorithm, tie_breaker=tie_breaker)
+        for client in clients:
+            client.quorum(*ids)
+        self.pass_time(10.0, *clients)
+        for client in clients:
+            client.echo()
+            client.take()
+        return clients
+
     def secure(self, client: Client, *names: bytes) -> None:
         self.step(Secured(client.connection, names))
 
@@ -292,7 +303,7 @@ class World:
 def split(settings: Settings = SAFE, algorithm: Algorithm = Algorithm.FFSPLIT) -> tuple[World, Client, Client]:
     """Both nodes have the vote, and have reported rings of their own; node 2, which lost, holds its answers back."""
     world = World(settings)
-    one, two = world.whole(1, 2, algorithm=algorithm)
+    one, two = world.settled(1, 2, algorithm=algorithm)
     two.answers = False
     two.membership(ring(2, 14), 2)
     one.membership(ring(1, 14), 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.world import infos, record, ring
-from thirdvote.arbiter.holders import CHANGES_MAX, Holder, Holders
+from thirdvote.arbiter.holders import CHANGES_MAX, IN_FLIGHT_S, Holder, Holders
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.releases import Absence, Manner, RingChange
+from thirdvote.arbiter.releases import Absence, Manner, Mates, RingChange
 from thirdvote.config import Limits
 from thirdvote.decide.view import Member
 from thirdvote.domain import Algorithm, Heuristics, NodeId, RingId, TlsSupport
@@ -39,13 +39,14 @@ class TestRings:
     def test_a_report_without_it_by_one_that_was_in_its_ring_ends_that_ring(self) -> None:
         holders = holding(1, 2)
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
-        assert holders.by_node[NodeId(2)].gone_at == 60.0
+        assert holders.by_node[NodeId(2)].changed_at == 60.0
+        assert holders.by_node[NodeId(2)].left_out
 
     def test_the_first_such_report_counts(self) -> None:
         holders = holding(1, 2, 3)
         holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, is_first=False)
         holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, is_first=False)
-        assert holders.by_node[NodeId(3)].gone_at == 60.0
+        assert holders.by_node[NodeId(3)].changed_at == 60.0
 
     def test_one_that_was_there_until_then_is_a_witness_one_that_comes_anew_is_none(self) -> None:
         for is_first in (False, True):
@@ -72,47 +73,68 @@ class TestRings:
     def test_a_ring_of_its_own_report_is_unpolled_until_it_has_answered_a_vote_for_it(self) -> None:
         holders = holding(1, 2)
         two = holders.by_node[NodeId(2)]
-        holders.polled(NodeId(2), None)
+        holders.polled(node(2, ring(1, 10), 1, 2), None)
         holders.reported(node(2, ring(2, 14), 2), {}, 60.0, is_first=False)
         holders.reported(node(2, ring(2, 18), 2), {}, 61.0, is_first=False)
         assert two.unpolled_since == 60.0
-        holders.polled(NodeId(2), 62.0)
+        holders.polled(node(2, ring(2, 18), 2), 62.0)
         assert two.unpolled_since is None
         assert two.refused_at == 62.0
 
     def test_a_refusal_holds_until_its_ring_changes(self) -> None:
         holders = holding(1, 2)
-        holders.polled(NodeId(2), 55.0)
+        holders.polled(node(2, ring(1, 10), 1, 2), 55.0)
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
         assert holders.by_node[NodeId(2)].refused_at is None
 
     def test_one_of_a_ring_in_which_it_never_was_does_not(self) -> None:
         holders = holding(2, 3)
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
-        assert holders.by_node[NodeId(2)].gone_at is None
+        assert not holders.by_node[NodeId(2)].left_out
 
     def test_one_of_an_older_ring_does_not(self) -> None:
         holders = holding(1, 2)
         holders.reported(node(1, ring(1, 6), 1), {}, 60.0, is_first=False)
-        assert holders.by_node[NodeId(2)].gone_at is None
+        assert not holders.by_node[NodeId(2)].left_out
 
     def test_a_newer_ring_with_it_in_is_its_ring(self) -> None:
         holders = holding(1, 2)
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
         holders.reported(node(1, ring(1, 18), 1, 2), {}, 61.0, is_first=False)
-        assert holders.by_node[NodeId(2)].gone_at is None
+        assert not holders.by_node[NodeId(2)].left_out
         assert holders.by_node[NodeId(2)].ring_id == ring(1, 18)
 
-    def test_a_ring_is_watched_by_whoever_is_connected_and_in_it(self) -> None:
+    @pytest.mark.parametrize(
+        ("nodes", "mates"),
+        [
+            pytest.param({NodeId(1): node(1, ring(1, 10), 1, 2)}, Mates.WATCHING, id="in it, and connected"),
+            pytest.param({}, Mates.AWAY, id="in it, and not connected"),
+            pytest.param({NodeId(1): node(1, ring(1, 4), 1)}, Mates.AWAY, id="connected, and in another one"),
+        ],
+    )
+    def test_a_ring_is_watched_by_whoever_is_connected_and_in_it(self, nodes: dict[NodeId, Node], mates: Mates) -> None:
         holders = holding(1, 2)
-        two, configured = holders.by_node[NodeId(2)], frozenset({NodeId(1), NodeId(2)})
-        assert not holders.ring(two, {NodeId(1): node(1, ring(1, 10), 1, 2)}, configured).unwatched
-        assert holders.ring(two, {}, configured).unwatched
-        assert holders.ring(two, {NodeId(1): node(1, ring(1, 4), 1)}, configured).unwatched
+        assert holders.ring(holders.by_node[NodeId(2)], nodes, frozenset({NodeId(1), NodeId(2)})).mates is mates
 
     def test_a_ring_of_one_has_nobody_to_watch_it_and_nobody_to_lose(self) -> None:
         holders = holding(2)
-        assert not holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)})).unwatched
+        assert holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)})).mates is Mates.NONE
+
+    def test_a_ring_that_another_node_has_reported_first_is_new_for_the_node_itself(self) -> None:
+        holders = holding(1, 2)
+        holders.polled(node(2, ring(1, 10), 1, 2), None)
+        holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, is_first=False)
+        assert holders.by_node[NodeId(2)].unpolled_since == 61.0
+
+    @pytest.mark.parametrize(("after", "in_flight"), [(IN_FLIGHT_S - 1, True), (IN_FLIGHT_S + 1, False)])
+    def test_a_vote_that_was_given_shortly_before_its_ring_changed_may_be_in_flight(self, after: float, in_flight: bool) -> None:
+        holders = holding(1, 2)
+        two = holders.by_node[NodeId(2)]
+        holders.polled(node(2, ring(1, 10), 1, 2), None)
+        two.acked_at = 60.0
+        holders.reported(node(2, ring(2, 14), 2), {}, 60.0 + after, is_first=False)
+        assert two.in_flight is in_flight
 
 
 class TestMates:

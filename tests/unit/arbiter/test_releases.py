@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from thirdvote.arbiter.releases import MARGIN_S, SKEW_S, Absence, Manner, Ring, RingChange, Timing, released_at, timing
+from thirdvote.arbiter.releases import MARGIN_S, SKEW_S, Absence, Manner, Mates, Ring, RingChange, Timing, released_at, timing
 from thirdvote.config import ClusterPolicy
 from thirdvote.domain import Algorithm, Handover
 
@@ -90,7 +90,7 @@ class TestSilent:
         assert answered - unanswered == pytest.approx(H)
 
     def test_a_ring_that_nobody_watches_may_have_gone_when_it_gave_up(self) -> None:
-        watched, unwatched = released(lost(Manner.SILENT, A)), released(lost(Manner.SILENT, A), Ring(unwatched=True))
+        watched, unwatched = released(lost(Manner.SILENT, A)), released(lost(Manner.SILENT, A), Ring(mates=Mates.AWAY))
         assert unwatched > watched
         assert unwatched > A + 2 * H + 0.9 * C + C
 
@@ -119,7 +119,11 @@ class TestKilled:
         assert released(lost(Manner.CLOSED, A + 3), Ring(unpolled_since=A + 2)) == pytest.approx(A + 2 + S + MARGIN_S, abs=0.2)
 
     def test_in_a_ring_that_nobody_watches_a_change_is_presumed(self) -> None:
-        assert released(lost(Manner.CLOSED, A + 3), Ring(unwatched=True)) == pytest.approx(A + 3 + T + S + MARGIN_S, abs=0.01)
+        assert released(lost(Manner.CLOSED, A + 3), Ring(mates=Mates.AWAY)) == pytest.approx(A + 3 + T + S + MARGIN_S, abs=0.01)
+
+    def test_in_one_that_is_watched_the_time_that_it_takes_to_notice_a_change_is_added(self) -> None:
+        watched = released(lost(Manner.CLOSED, A + 3), Ring(mates=Mates.WATCHING))
+        assert watched == pytest.approx(A + 3 + T + 3.0 * 2.39 + MARGIN_S, abs=0.01)
 
     def test_a_longer_sync_timeout_is_waited_for(self) -> None:
         longer = ClusterPolicy(Handover.SAFE, late_answers=True, sync_timeout_ms=60_000)
