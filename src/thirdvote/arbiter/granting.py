@@ -92,6 +92,7 @@ class GrantingReferee:
         self._say_time = say_time
         self._written = holders.record()
         self._unsure = False
+        self._news = True
         self._ledger_again: float | None = None
         self._deadline: float | None = None
         self._said_waiting = ""
@@ -135,7 +136,10 @@ class GrantingReferee:
         holder = self.holders.by_node.get(node.node_id)
         if holder is not None and node.reported:
             holder.published = True
-        self._evaluate(node.node_id if self._judge.answers_questions and node.told is not None else None)
+        if self._judge.answers_questions and node.told is not None:
+            self._evaluate(node.node_id)
+        else:
+            self._look_again()
         return NOT_ASKED
 
     def heuristics_changed(self, node: Node) -> Verdict:
@@ -165,7 +169,7 @@ class GrantingReferee:
 
     def inspected(self, node: Node, *, acknowledged: bool) -> None:
         node.inspected_at, node.acknowledged = self.board.now, acknowledged
-        self._evaluate(None)
+        self._look_again()
 
     def vote_info_answered(self, node: Node, number: int) -> None:
         self.presence.answered(node, number)
@@ -174,7 +178,7 @@ class GrantingReferee:
             self.holders.polled(node, self.board.now if refused else None)
             if refused and node.had_ack:
                 node.quorate = None  # what it said so far may be from before its last vote
-        self._evaluate(None)
+        self._look_again()
 
     def persisted(self, tickets: Collection[int], problem: str) -> None:
         self.holders.persisted(tickets, problem)
@@ -182,25 +186,25 @@ class GrantingReferee:
             self._not_written(problem)
         else:
             self.ledger_problem, self._ledger_again = "", None
-        self._evaluate(None)
+        self._look_again()
 
     def release(self, node_ids: Collection[NodeId]) -> None:
         """The operator's word. Who is connected can say so itself."""
         for node_id in sorted(node_ids):
             if node_id in self.holders.by_node and node_id not in self.board.nodes:
                 self._drop(self.holders.by_node[node_id], "it counts as off, on the operator's word")
-        self._evaluate(None)
+        self._look_again()
 
     def elapsed(self) -> None:
         if self._deadline is not None and self._deadline <= self.board.now:
-            self._evaluate(None)
+            self._look_again()
 
     def deadline(self) -> float | None:
         return self._deadline
 
     def set_policy(self, policy: ClusterPolicy) -> None:
         self.policy = policy
-        self._evaluate(None)
+        self._look_again()
 
     def presume(self, node_ids: Iterable[NodeId], heartbeat_ms: int, away: Absence) -> None:
         """There is no record of this cluster: anybody may have the vote."""
@@ -218,7 +222,12 @@ class GrantingReferee:
             return NOT_ASKED
         return Verdict(Vote.WAIT_FOR_REPLY, node.held_back or verdicts.get(node.node_id, WAITS_FOR_ANSWERS).because)
 
-    def _evaluate(self, asking: NodeId | None) -> dict[NodeId, Verdict]:
+    def _look_again(self) -> None:
+        """Nothing is new that a decision goes by: a vote that was given keeps its reason."""
+        self._evaluate(None, news=False)
+
+    def _evaluate(self, asking: NodeId | None, *, news: bool = True) -> dict[NodeId, Verdict]:
+        self._news = news
         self._configured = self._configured_nodes()
         self._known_waits = {}
         self.presence.probe_who_is_behind()
@@ -245,10 +254,10 @@ class GrantingReferee:
             node = self.board.nodes[node_id]
             if verdict.vote is Vote.NACK and node.membership_list is not None:
                 node.held_back = ""
-                if self._has(node, Vote.NACK):
-                    node.told = verdict
-                else:
+                if not self._has(node, Vote.NACK):
                     self._tell(node, verdict)
+                elif self._news:
+                    node.told = verdict
 
     def _serve_winners(self, verdicts: dict[NodeId, Verdict]) -> None:
         self.waits = {}
@@ -282,11 +291,11 @@ class GrantingReferee:
         for node_id in self.holders.partition & self.holders.by_node.keys():
             self.holders.by_node[node_id].settled()
         self._judge.granted(node)
-        if self._has(node, Vote.ACK):
-            node.told = verdict
-        else:
+        if not self._has(node, Vote.ACK):
             node.quorate = None
             self._tell(node, verdict)
+        elif self._news:
+            node.told = verdict
 
     def _has(self, node: Node, vote: Vote) -> bool:
         return not node.needs_vote and node.told is not None and node.told.vote is vote

@@ -114,7 +114,8 @@ def silence(node: Node) -> Absence:
     """Of a connected node that does not answer. If its kernel has acknowledged what it was asked, its daemon hangs."""
     heard = node.session.last_heard
     manner = Manner.HANGS if node.acknowledged and node.asked_at is not None else Manner.SILENT
-    return Absence(manner, heard, node.answered_at, node.echoed_at, heard, node.answered_late)
+    late = node.answered_late and node.answered_at == node.echoed_at  # an echo after that one tells that its answer was heard
+    return Absence(manner, heard, node.answered_at, node.echoed_at, heard, late)
 
 
 def patience(node: Node) -> float:

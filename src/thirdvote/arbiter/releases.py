@@ -117,7 +117,7 @@ class Manner(Enum):
 @dataclass(frozen=True, slots=True)
 class Absence:
     """`at`: when it was lost, or last heard if it is silent; `answered` is a, `echoed` is e. `alive`: its last sign of life, if known.
-    `late`: the last answer left late.
+    `late`: the last answer left late, and nothing tells that it was heard.
     """
 
     manner: Manner
