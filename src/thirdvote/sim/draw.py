@@ -35,8 +35,9 @@ FIRST_FAULT_S = 2.0
 
 FAULTS_MAX = 5
 
-QUIET_S = (4.0, 32.0)
-"""From the last fault to the repair: with the longest, every holder that can be waited out is, under default timeouts."""
+QUIET_S = 2.0
+QUIET_HEARTBEATS = 3.5
+"""From the last fault to the repair, at least and at most: with the longest, every holder that can be waited out is."""
 
 DELAY_S_MAX = 0.2
 CLOCK_JUMP_S = 86_400.0
@@ -59,8 +60,14 @@ def draw(seed: int, wanted: Wanted) -> Schedule:
     for _ in range(random.randint(1, FAULTS_MAX)):
         faults.append(_draw_fault(random, setup, round(at, 3)))
         at += random.choice((0.0, 0.3, 2.5, 4.0, 12.0)) * random.random()
-    until = round(at + random.uniform(*QUIET_S), 3)
+    until = round(at + random.uniform(QUIET_S, _longest_wait(setup, faults)), 3)
     return Schedule(seed, setup, tuple(faults), until)
+
+
+def _longest_wait(setup: Setup, faults: list[Fault]) -> float:
+    frozen = not setup.tls or not setup.gives_up_its_vote or any(isinstance(fault, KillDaemon | HangDaemon) for fault in faults)
+    steady = QUIET_S + 4 * setup.token_s + QUIET_HEARTBEATS * setup.heartbeat_s
+    return max(steady, setup.sync_timeout_s + 3 * setup.token_s) if frozen else steady
 
 
 def draw_setup(random: Random, wanted: Wanted) -> Setup:

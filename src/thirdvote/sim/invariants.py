@@ -24,7 +24,7 @@ from thirdvote.sim.corosync import NOTHING, Report, quorum_of
 from thirdvote.sim.disk import Disk
 from thirdvote.sim.schedule import Fault, KillCorosync, KillDaemon, Schedule, Setup, is_of_the_arbitrator
 from thirdvote.wire.codec import HEADER, decode
-from thirdvote.wire.messages import AskForVoteReply, HeuristicsChangeReply, MessageType, NodeListReply, VoteInfo
+from thirdvote.wire.messages import AskForVoteReply, HeuristicsChangeReply, MessageType, NodeListReply, OptionType, VoteInfo
 
 OVERLAP_S_MAX = 0.1
 """What is below it can not be told from none by a real node's services."""
@@ -104,10 +104,13 @@ class Votes:
         )
     )
 
+    ACK = bytes((0, OptionType.VOTE, 0, 1, Vote.ACK))
+    """The option as it is on the wire: what has it nowhere need not be read."""
+
     @classmethod
     def gives(cls, data: bytes) -> bool:
         """`data` is a message, or several."""
-        while data:
+        while data and cls.ACK in data:
             number, length = HEADER.unpack_from(data)
             body, data = data[HEADER.size : HEADER.size + length], data[HEADER.size + length :]
             if number in cls.CARRIERS:
