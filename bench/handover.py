@@ -32,6 +32,9 @@ SIDES: dict[str, Callable[[Switch, Path], Arbitrator]] = {
 }
 TIMEOUTS = {"default timeouts": None, "`timeout: 1250`": 1250}
 
+STEADY_HEARTBEATS = (1, 2)
+"""The faults come when the cluster has been whole for that long: as they do outside of a laboratory."""
+
 CLUSTERS_AT_ONCE_MAX = 5
 """Of one side and one timeout; with more of them two processors would be what is measured."""
 

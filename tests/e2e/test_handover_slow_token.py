@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.lab.faults import TWO_NODES, Fault, fault_name
+from tests.e2e.lab.faults import ARBITRATORS, TWO_NODES, Fault, fault_name
 from tests.e2e.lab.fleet import Result
 from tests.e2e.lab.settings import Settings
 
@@ -14,6 +14,6 @@ SETTINGS = Settings(timeout_ms=1250, token_ms=3000)
 NODES = 2
 
 
-@pytest.mark.parametrize("fault", TWO_NODES, ids=fault_name)
+@pytest.mark.parametrize("fault", [*TWO_NODES, *ARBITRATORS], ids=fault_name)
 def test_one_vote(results: dict[str, Result], fault: Fault) -> None:
     results[fault.name].expect_safe()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.lab.faults import ARBITRATORS, HEALTHY, HUNG, TWO_NODES, Fault, fault_name
+from tests.e2e.lab.faults import ARBITRATORS, HEALTHY, HUNG, LOWER, TWO_NODES, Fault, Scene, arbitrator_stopped, fault_name
 from tests.e2e.lab.fleet import Result
+from tests.e2e.lab.moments import echo_due, sleep_until
 from tests.e2e.lab.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -19,7 +20,20 @@ SYNC_TIMEOUT_SECONDS = 30.0
 """How long corosync waits for a device that does not answer in a change of membership."""
 
 
-@pytest.mark.parametrize("fault", [*TWO_NODES, *ARBITRATORS], ids=fault_name)
+def arbitrator_stops_before_an_echo(scene: Scene) -> float:
+    """Until the echo before is older than one and a half heartbeats: the next one waits to be read then."""
+    scene.part((1,), (2,))
+    scene.wait_side(1)
+    at = echo_due(scene, 1) - 0.5
+    sleep_until(at)
+    arbitrator_stopped(5)(scene)
+    return at
+
+
+STOPPED_BEFORE_AN_ECHO = Fault("split, then the arbitrator stops just before an echo", arbitrator_stops_before_an_echo, LOWER, keeps=True)
+
+
+@pytest.mark.parametrize("fault", [*TWO_NODES, *ARBITRATORS, STOPPED_BEFORE_AN_ECHO], ids=fault_name)
 def test_one_vote(results: dict[str, Result], fault: Fault) -> None:
     results[fault.name].expect_safe()
 

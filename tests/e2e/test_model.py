@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 from tests.e2e.lab.arbitrator import OwnNames
 from tests.e2e.lab.faults import LOWER, UPPER, Fault, Scene, hang_daemon, kill_daemon
 from tests.e2e.lab.fleet import Plan, Result, run_side_by_side
+from tests.e2e.lab.moments import echo_due, sleep_until
 from tests.e2e.lab.settings import Settings
 from thirdvote.sim.faults import run
 from thirdvote.sim.schedule import Fault as SimulatedFault
@@ -77,16 +77,9 @@ CASES = (
 
 def real_fault(case: Case) -> Fault:
     def happen(scene: Scene) -> float:
-        arbitrator = scene.cluster.arbitrator
-        assert isinstance(arbitrator, OwnNames)
-        asked = time.monotonic()
-        (shown,) = json.loads(arbitrator.thirdvote("clusters", "--json"))
-        answered = time.monotonic()
-        (connected_s,) = (node["connected_for_s"] for node in shown["nodes"] if node["node"] == 1)
-        joined = (asked + answered) / 2 - connected_s
-        beats = max(HEARTBEATS_BEFORE, int((answered - joined) / HEARTBEAT_S) + 1)
+        due = echo_due(scene, 1, HEARTBEATS_BEFORE)
         for step in case.steps:
-            time.sleep(joined + beats * HEARTBEAT_S + step.at - time.monotonic())
+            sleep_until(due + step.at)
             at = time.monotonic()
             step.real(scene)
         return at

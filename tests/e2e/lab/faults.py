@@ -15,7 +15,7 @@ from tests.e2e.lab.arbitrator import Arbitrator
 from tests.e2e.lab.cluster import Cluster
 from tests.e2e.lab.node import Node
 from tests.e2e.lab.settings import Settings
-from tests.e2e.lab.watch import Change, State
+from tests.e2e.lab.watch import Change, State, Watch
 
 SETTLED_SECONDS_MAX = 90
 """Corosync waits 30 s for a device that does not answer in a change of membership; its own detection comes before it."""
@@ -53,10 +53,6 @@ class Scene:
     def pause(self, shortest: float, longest: float) -> None:
         time.sleep(self.random.uniform(shortest, longest))
 
-    def any_moment(self) -> None:
-        """Of the echoes, which are answered once in a heartbeat."""
-        self.pause(0.0, self.heartbeat_s)
-
     def part(self, *sides: tuple[int, ...]) -> None:
         """Splits the nodes; each of them still hears the arbitrator."""
         self.cluster.switch.partition(*([f"n{number}" for number in side] for side in sides))
@@ -85,11 +81,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds. `detected_s`: from the fault until corosync has formed the winners' ring, None where it had formed it before;
-    `handover_s`: from the fault until they have quorum in it. `lost`: when one of the winners had no quorum after the fault.
-    `gave_up_s`: for each of the others, from the fault until it reported no quorum.
+    """Seconds. `start`, by the clock of the changes, is before the first step of the fault. `detected_s`: from the fault until corosync
+    has formed the winners' ring, None where it had formed it before; `handover_s`: from the fault until they have quorum in it.
+    `lost`: when one of the winners had no quorum after the fault. `gave_up_s`: for each of the others, from the fault until it
+    reported no quorum.
     """
 
+    start: float
     winners: frozenset[int]
     detected_s: float | None
     handover_s: float
@@ -114,15 +112,16 @@ def only_side(now: Mapping[int, State], side: frozenset[int]) -> bool:
 
 
 def some_side(now: Mapping[int, State]) -> frozenset[int] | None:
+    """One that is not all of the nodes."""
     side = frozenset(node for node, state in now.items() if state.quorate)
-    return side if side and only_side(now, side) else None
+    return side if side and side != now.keys() and only_side(now, side) else None
 
 
-def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int) -> Outcome:
-    """Lets it happen to a whole cluster, and waits until the nodes have made the best of it."""
+def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int, heartbeats_before: tuple[int, int]) -> Outcome:
+    """Lets it happen to a whole cluster at any moment of that time, and waits until the nodes have made the best of it."""
     watch = cluster.watch
     scene = Scene(cluster, random.Random(seed))
-    scene.any_moment()
+    scene.pause(*(count * scene.heartbeat_s for count in heartbeats_before))
     start = time.monotonic()
     at = fault.happen(scene)
     wanted = fault.winners
@@ -130,14 +129,12 @@ def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int) -> Outcome:
     def settled(now: Mapping[int, State]) -> bool:
         return some_side(now) is not None if wanted is None else only_side(now, wanted)
 
-    watch.wait(settled, SETTLED_SECONDS_MAX, f"{fault.name}: quorum for {'one side' if wanted is None else sorted(wanted)} and nobody else")
-    time.sleep(AFTERMATH_SECONDS)
-    watch.read()
-    assert settled(watch.now), f"{fault.name}: it did not last: {watch.shown()}"
-    winners = some_side(watch.now)
+    _wait_until_it_lasts(watch, settled, f"{fault.name}: quorum for {'one side' if wanted is None else sorted(wanted)} and nobody else")
+    winners = wanted or some_side(watch.now)
     assert winners is not None
     since = watch.changes(at)
     return Outcome(
+        start,
         winners,
         _first(since, at, lambda now: all(now[node].ring == winners for node in winners)),
         _first(since, at, lambda now: all(now[node].quorate and now[node].members == winners for node in winners)) or 0.0,
@@ -146,6 +143,16 @@ def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int) -> Outcome:
         {node: watch.lost_quorum(node, at)[0].at - at for node in watch.now if node not in winners},
         "\n".join([f"{fault.name}, seed {seed}", *_story(watch.changes(start), [*scene.steps, (at, "the fault")])]),
     )
+
+
+def _wait_until_it_lasts(watch: Watch, settled: Callable[[Mapping[int, State]], bool], what: str) -> None:
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    while True:
+        watch.wait(settled, deadline - time.monotonic(), what)
+        time.sleep(AFTERMATH_SECONDS)
+        watch.read()
+        if settled(watch.now):
+            return
 
 
 def _story(changes: list[Change], steps: list[tuple[float, str]]) -> list[str]:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.e2e.lab.arbitrator import Arbitrator
@@ -27,13 +27,15 @@ START_SECONDS_MAX = 600
 
 @dataclass(frozen=True)
 class Plan:
-    """One cluster, and the faults that happen to it one after the other."""
+    """One cluster, and the faults that happen to it one after the other, at any moment between the least and the most heartbeats after
+    its start or repair."""
 
     name: str
     settings: Settings
     nodes: int
     kind: Callable[[Switch, Path], Arbitrator]
     faults: tuple[Fault, ...]
+    heartbeats_before: tuple[int, int] = (0, 2)
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,15 @@ def run_side_by_side(plans: Iterable[Plan], folder: Path, say: Callable[[Result]
 
 
 def _run_fault(plan: Plan, cluster: Cluster[Arbitrator], fault: Fault) -> Result:
-    """A cluster that is whole again has all its votes again, whatever happened."""
+    """A cluster that is repaired has all its votes again, whatever happened."""
     outcome, logs = None, ""
     try:
-        outcome = observe(cluster, fault, seed=random.getrandbits(32))
+        outcome = observe(cluster, fault, random.getrandbits(32), plan.heartbeats_before)
         logs = cluster.evidence()
         cluster.restore()
+        overlap_s = cluster.watch.overlap(outcome.start)
+        if overlap_s > outcome.overlap_s:  # while it was repaired
+            outcome, logs = replace(outcome, overlap_s=overlap_s), cluster.evidence()
     except Exception as error:
         error.add_note(f"{plan.name}: {fault.name}")
         error.add_note(cluster.evidence())
