@@ -348,12 +348,14 @@ class _Process:
 
 def doubt_s(settings: Settings) -> float:
     """After a start: how long a vote of which nothing is known can count. A node that is silent since then reports quorum for a
-    heartbeat and quorum.device.timeout, which is 1.25 heartbeats; one whose ring changes just before for sync_timeout more.
+    heartbeat and quorum.device.timeout, which is 1.25 heartbeats; one whose ring changes just before for sync_timeout more. The margin
+    covers token timeouts as they are usual; a longer one is set, and it takes Corosync two and a half of them to be done with a loss.
     """
     heartbeat_ms = settings.limits.heartbeat_ms_max
     timeouts = (own.timeout_ms or 0 for own in settings.clusters.values())
     sync_timeouts = (own.sync_timeout_ms or 0 for own in settings.clusters.values())
-    total_ms = heartbeat_ms + max(heartbeat_ms * 1.25, *timeouts, 0) + max(SYNC_TIMEOUT_MS, *sync_timeouts, 0)
+    tokens_ms = 2.5 * max((own.token_ms or 0 for own in settings.clusters.values()), default=0)
+    total_ms = heartbeat_ms + max(heartbeat_ms * 1.25, *timeouts, 0) + max(SYNC_TIMEOUT_MS, *sync_timeouts, 0) + tokens_ms
     return DOUBT_MARGIN * total_ms / 1_000
 
 

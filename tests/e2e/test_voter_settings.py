@@ -26,3 +26,15 @@ def test_settings_of_one_cluster_are_taken_over(tmp_path: Path) -> None:
         voter.kill(signal.SIGHUP)
         assert voter.wait_for_log("info", "reload").endswith("changed: handover, late-answers, clusters")
         assert {name: cluster["handover"] for name, cluster in voter.clusters().items()} == {"web": "fast", "db": "fast"}
+
+
+def test_a_token_timeout_that_was_not_told_before_counts_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "thirdvote.toml"
+    file.write_text("")
+    with voter_process(tmp_path, "--tls", "off", "--config", str(file)) as voter, voter.node() as node:
+        node.join(b"web", 1)
+        before = voter.clusters()["web"]["bounds"]["handover_s"]
+        file.write_text("[clusters.web]\ntoken = 200000\n")
+        voter.kill(signal.SIGHUP)
+        voter.wait_for_log("info", "reload")
+        assert voter.clusters()["web"]["bounds"]["handover_s"] >= before + 200

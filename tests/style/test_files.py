@@ -14,6 +14,7 @@ WITHOUT_UNIT_TEST: dict[str, str] = {
     "wire.messages": "types; the codec's tests use them",
     "arbiter.interface": "types; the arbiter's tests use them",
     "ledger.interface": "types; the writer's tests use them",
+    "arbiter.record": "types; the arbiter's and the ledger's tests use them",
     "arbiter.snapshot": "types; the arbiter's tests use them",
     "arbiter.cluster": "a part of the arbiter, tested through its one step",
     "arbiter.node": "a part of the arbiter, tested through its one step",

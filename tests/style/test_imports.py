@@ -7,13 +7,15 @@ import ast
 from tests.style.tree import Module, imports, own_imports, package_modules, shown
 
 GROUND = frozenset({"domain", "errors"})
-PURE = frozenset({*GROUND, "config", "wire", "decide", "session", "arbiter", "qnetd_text"})
+PURE = frozenset({*GROUND, "config", "config_options", "config_sources", "wire", "decide", "session", "arbiter", "qnetd_text"})
 
 ARROWS: dict[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
     "domain": frozenset({"errors"}),
     "config": GROUND,
+    "config_options": GROUND | {"config"},
+    "config_sources": GROUND | {"config", "config_options"},
     "wire": GROUND,
     "decide": GROUND,
     "session": GROUND | {"config", "wire"},

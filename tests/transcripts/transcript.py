@@ -131,6 +131,7 @@ def blocks(text: str) -> Iterator[Block | str]:
             if not starts:
                 yield line
         elif block is None:
+            assert not line.startswith(BLANKS), f"{line!r} belongs to no block: a blank line ends one"
             yield line
         else:
             block.body.append(line)

@@ -60,3 +60,5 @@ def test_a_doubt_outlasts_every_node_that_may_still_report_quorum() -> None:
     assert doubt_s(Settings(limits=Limits(heartbeat_ms_max=8_000))) == pytest.approx(1.1 * (8 + 10 + 30))
     slow = {ClusterName(b"a"): ClusterSettings(timeout_ms=200_000), ClusterName(b"b"): ClusterSettings(sync_timeout_ms=60_000)}
     assert doubt_s(Settings(clusters=slow)) == pytest.approx(1.1 * (120 + 200 + 60))
+    rare = {ClusterName(b"a"): ClusterSettings(token_ms=60_000)}
+    assert doubt_s(Settings(clusters=rare)) == pytest.approx(1.1 * (120 + 150 + 30 + 150))

@@ -9,7 +9,8 @@ import click
 from thirdvote.cli import output
 from thirdvote.cli.options import Command, as_json, given, settings_options
 from thirdvote.cli.settings import load
-from thirdvote.config import LIMIT_NAMES, OPTIONS, Resolved, cluster_key, own_options, show_on_off
+from thirdvote.config_options import LIMIT_NAMES, OPTIONS, show_on_off
+from thirdvote.config_sources import Resolved, cluster_key, own_options
 from thirdvote.domain import printable
 
 

@@ -13,7 +13,7 @@ from thirdvote import __version__
 from thirdvote.cli import output
 from thirdvote.cli.options import Group
 from thirdvote.cli.voter import Start
-from thirdvote.config import quoted
+from thirdvote.config_sources import quoted
 from thirdvote.errors import UsageError
 
 

@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from thirdvote.cli.settings import load
-from thirdvote.config import BY_NAME, DATA_OF_ROOT, OPTIONS, Option, Settings
+from thirdvote.config import DATA_OF_ROOT, Settings
+from thirdvote.config_options import BY_NAME, OPTIONS, Option
 from thirdvote.control_client import ControlClient
 from thirdvote.errors import UserError
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from thirdvote.config import BY_NAME, ConfigFile, Resolved, Settings, default_data, resolve
+from thirdvote.config import Settings, default_data
+from thirdvote.config_options import BY_NAME
+from thirdvote.config_sources import ConfigFile, Resolved, resolve
 from thirdvote.errors import UserError
 
 FILE_BYTES_MAX = 1 << 20

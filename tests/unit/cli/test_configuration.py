@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from thirdvote.cli.main import main
-from thirdvote.config import BY_NAME, LIMIT_NAMES
+from thirdvote.config_options import BY_NAME, LIMIT_NAMES
 
 
 def test_json_has_all_with_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from thirdvote.cli.main import main
-from thirdvote.config import OPTIONS, Settings
+from thirdvote.config import Settings
+from thirdvote.config_options import OPTIONS
 from thirdvote.errors import UsageError
 
 
