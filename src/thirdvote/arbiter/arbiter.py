@@ -41,6 +41,7 @@ from thirdvote.arbiter.interface import (
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.outbox import Outbox
 from thirdvote.arbiter.peer import Claim, Peer, absence_of, claim_due, next_deadline
+from thirdvote.arbiter.presence import overdue_at
 from thirdvote.arbiter.record import Past
 from thirdvote.arbiter.releases import Absence
 from thirdvote.arbiter.snapshot import ClusterSnapshot, Snapshot
@@ -200,6 +201,12 @@ class Arbiter:
             if now - node.echo_due > TOO_LATE_SHARE * late_slack(node.session.heartbeat_ms / 1000):
                 self._in_time_from = now + LATE_AGAIN_S
             self._outbox.answer_echo(node)
+        if node is not None and peer.cluster is not None and peer.cluster.granting is not None:
+            overdue = overdue_at(node)
+            if overdue is not None and overdue <= now:
+                peer.cluster.at(now)
+                peer.cluster.granting.overdue(node)
+                self._after(peer.cluster, now)
         if peer.claim is not None and claim_due(peer.claim) <= now:
             self._settle_claim(peer, peer.claim, now)
         deadline = peer.session.deadline()
@@ -268,7 +275,7 @@ class Arbiter:
         cluster.add(node)
         peer.node, peer.cluster = node, cluster
         self._outbox.effects.append(Send(peer.connection, peer.session.accept(init).data))
-        self._deadlines.schedule(peer.connection, peer.session.deadline())
+        self._deadlines.schedule(peer.connection, next_deadline(peer))
         tls = "TLS" if peer.session.security is Security.SECURED else "no TLS"
         text = f"is connected with {algorithm.name.lower()}, heartbeat {init.heartbeat_ms} ms, {tls}"
         self._note(Level.INFO, NoteKind.JOINED, text, peer)

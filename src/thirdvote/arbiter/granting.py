@@ -167,6 +167,11 @@ class GrantingReferee:
             self.holders.went(node, absence)
         self._evaluate(None)
 
+    def overdue(self, node: Node) -> None:
+        """Its next echo should have come."""
+        self.presence.probe(node)
+        self._look_again()
+
     def inspected(self, node: Node, *, acknowledged: bool) -> None:
         node.inspected_at, node.acknowledged = self.board.now, acknowledged
         self._look_again()
@@ -235,6 +240,7 @@ class GrantingReferee:
         verdicts = self._judge.propose(view, asking if asking in view.members else None)
         self._tell_losers(verdicts)
         self._serve_winners(verdicts)
+        self._look_at_holders()
         self._write()
         self._look_at_echoes()
         self._say(verdicts)
@@ -364,6 +370,12 @@ class GrantingReferee:
         if not holder.published and holder.members is not None and len(holder.members) > 1:
             return holder.refused_at + rule.sync_timeout
         return holder.refused_at + max(rule.steps_at_most, rule.heuristics)
+
+    def _look_at_holders(self) -> None:
+        """Of one that does not answer it shall be known, before it is given up, if its kernel does."""
+        for node_id, node in self.board.nodes.items():
+            if node_id in self.holders.by_node and self.presence.is_unresponsive(node) and not self.presence.was_looked_at(node):
+                self.presence.is_looked_at(node)
 
     def _speaker(self, holder: Holder) -> Node | None:
         """The node, if it speaks for itself: it has reported a membership since it was lost, and answers."""
@@ -501,7 +513,8 @@ class GrantingReferee:
             times.append(self._ledger_again)
         in_the_way = {wait.node_id for waits in self.waits.values() for wait in waits}
         for node_id, node in self.board.nodes.items():
-            if node.behind_since is not None or node_id in in_the_way:
+            asked = node.asked_at is not None and node_id in self.holders.by_node
+            if asked or node.behind_since is not None or node_id in in_the_way:
                 times += self.presence.next_look(node)
         return min((time for time in times if time > now), default=None)
 

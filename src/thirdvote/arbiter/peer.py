@@ -8,7 +8,7 @@ from typing import assert_never
 from thirdvote.arbiter.cluster import Cluster
 from thirdvote.arbiter.interface import Ending
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.presence import patience, silence
+from thirdvote.arbiter.presence import overdue_at, patience, silence
 from thirdvote.arbiter.releases import Absence, Manner
 from thirdvote.session.server import ServerSession
 from thirdvote.wire.messages import Init
@@ -38,8 +38,10 @@ class Claim:
 
 
 def next_deadline(peer: Peer) -> float | None:
-    """When something of it is due: its session, a late answer, a claim."""
-    times = [peer.session.deadline(), None if peer.node is None else peer.node.echo_due]
+    """When something of it is due: its session, a late answer, a question, a claim."""
+    times = [peer.session.deadline()]
+    if peer.node is not None and peer.cluster is not None and peer.cluster.granting is not None:
+        times += [peer.node.echo_due, overdue_at(peer.node)]
     times.append(None if peer.claim is None else claim_due(peer.claim))
     return min((time for time in times if time is not None), default=None)
 

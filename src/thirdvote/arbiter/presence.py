@@ -15,6 +15,9 @@ PROBE_S_MAX = 1.0
 
 PROBE_ROUND_TRIPS = 8
 
+OVERDUE_SHARE = 1.2
+"""A node that has not been heard for so many heartbeats is asked, so that something is known of it before it is given up."""
+
 PROBE_AGAIN_S = 1.0
 """A node that has answered and still reports nothing is asked again."""
 
@@ -102,12 +105,23 @@ class Presence:
         self._actions.inspect(node)
         return False
 
+    def was_looked_at(self, node: Node) -> bool:
+        """Since it had the time to answer what it was asked last."""
+        if node.sent_at is None or node.inspected_at is None:
+            return False
+        return node.inspected_at >= node.sent_at + patience(node)
+
     def next_look(self, node: Node) -> list[float]:
         """Times at which something may be found out about it."""
         times = [time + patience(node) for time in (node.asked_at, node.sent_at) if time is not None]
         if node.behind_since is not None and node.probed_at is not None:
             times.append(node.probed_at + PROBE_AGAIN_S)
         return times
+
+
+def overdue_at(node: Node) -> float | None:
+    """When a node that is asked nothing has to have been heard again."""
+    return None if node.asked_at is not None else node.session.last_heard + OVERDUE_SHARE * node.session.heartbeat_ms / 1000
 
 
 def silence(node: Node) -> Absence:

@@ -32,6 +32,7 @@ class Pair:
         self.nodes: dict[int, NodeSession] = {}
         self.closed: dict[int, str] = {}
         self.written: list[int] = []
+        self.silent: tuple[int, ...] = ()
 
     def connect(self, node_id: int, *config: int, algorithm: Algorithm = Algorithm.FFSPLIT, tls: TlsWish = TlsWish.ON) -> NodeSession:
         identity = Identity(NAME, NodeId(node_id), algorithm, TieBreaker(TieBreakerMode.LOWEST), tls=tls)
@@ -45,7 +46,7 @@ class Pair:
     def step(self, event: interface.Input) -> None:
         for effect in self.arbiter.step(event, self.now):
             match effect:
-                case interface.Send(connection, data):
+                case interface.Send(connection, data) if connection not in self.silent:
                     for piece in self.pieces(data):
                         self.act(connection, self.nodes[connection].receive(piece, self.now))
                 case interface.StartTls(connection):
@@ -89,6 +90,7 @@ class Pair:
     def pass_time(self, seconds: float, *silent: int) -> None:
         """Lets every deadline of the arbiter and of the nodes that are not `silent` come up at its time."""
         end = self.now + seconds
+        self.silent = silent
         while True:
             nodes = {node_id: node.deadline() for node_id, node in self.nodes.items() if node_id not in silent}
             due = [deadline for deadline in (*nodes.values(), self.arbiter.deadline()) if deadline is not None and deadline <= end]
