@@ -119,6 +119,16 @@ class TestTheLedger:
         one.membership(ring(1, 14), 1)
         assert world.votes() == {1: WAITS}
 
+    def test_under_stock_it_has_every_configured_node_and_no_vote_waits_for_it(self) -> None:
+        """So that a start with another policy does not take it for granted that nobody has the vote."""
+        world = World(STOCK)
+        world.disk_waits = True
+        world.settled(1, 2)
+        assert world.votes() == {1: ACK, 2: ACK}
+        (persist,) = world.persists
+        assert persist.record is not None
+        assert persist.record.holders == record(1, 2).holders
+
 
 class TestLateAnswers:
     def whole(self, settings: Settings = SAFE) -> tuple[World, Client, Client]:
