@@ -46,8 +46,8 @@ ENDED: a goodbye came from a daemon that ends by itself: before its next echo wa
 had no reason to give up. It has unregistered the device, and Corosync waits for nothing: D after a change of the ring, or after
 the end if that came later. A node that is shut down leaves its ring within a moment of that, and is not waited for.
 
-DROPPED: we ended the connection, and it may have noticed at once or not at all: the latest of SILENT and GAVE_UP. Or we were
-not there ourselves, and nobody knows (`at`, `a` and `e` are our start then): the same, and that of a daemon that hangs.
+DROPPED: we ended the connection, and it may have given up at any time from then until g. Or we were not there ourselves
+(`at`, `a` and `e` are our start then): the same, or a daemon that hangs.
 
 A ring of several nodes that nobody has seen to change may have lost its token all the same, just before the node was to stop;
 then what its daemon casts is not heard before the ring has changed. So that time is added, where it has mates.
@@ -243,9 +243,10 @@ def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None
         return _ended(absence, ring, timing)
     if ring.changed_at is None:
         return None if ring.unpolled_since is None else ring.unpolled_since + timing.sync_timeout
-    if absence.manner is Manner.GAVE_UP and ring.changed_at - SKEW_S - timing.heuristics > absence.at:
+    if absence.manner is Manner.GAVE_UP and ring.changed_at - SKEW_S - max(HEURISTICS_S, timing.heuristics) > absence.at:
         return _timer_after(ring.changed_at, absence.at, absence, timing)
-    return ring.changed_at + timing.skew + timing.sync_timeout
+    changed = ring.changed_at if ring.unpolled_since is None else max(ring.changed_at, ring.unpolled_since)
+    return changed + timing.skew + timing.sync_timeout
 
 
 def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
@@ -278,10 +279,9 @@ def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
     if ring.changed_at is None:
         unseen = gives_up if ring.mates is Mates.NONE else _timer_after(gives_up + timing.notice, gives_up, absence, timing)
         return max(unseen, _hangs(absence, timing))
-    at_the_earliest = gives_up - timing.heartbeat if absence.late else gives_up
-    if ring.changed_at + timing.skew <= at_the_earliest:
-        return gives_up
-    return max(gives_up if absence.late else 0.0, _timer_after(ring.changed_at, at_the_earliest, absence, timing))
+    may_give_up = (gives_up - timing.heartbeat, gives_up) if absence.late else (gives_up,)
+    before = [time for time in may_give_up if time < ring.changed_at + timing.skew]
+    return max(gives_up, _timer_after(ring.changed_at, max(before), absence, timing)) if before else gives_up
 
 
 def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:
@@ -289,7 +289,8 @@ def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:
     if absence.alive is None:
         latest = max(latest, _hangs(absence, timing))
     if ring.changed_at is not None and ring.changed_at + timing.skew > absence.at:
-        return max(latest, _timer_after(ring.changed_at, absence.at, absence, timing))
+        gave_up = min(ring.changed_at + timing.skew, _gives_up(absence, timing))
+        return max(latest, _timer_after(ring.changed_at, gave_up, absence, timing))
     return latest
 
 
@@ -312,7 +313,8 @@ def _unattended(dropped: float, ring: Ring, timing: Timing) -> float:
 
 
 def _gives_up(absence: Absence, timing: Timing) -> float:
-    return absence.answered + 2 * timing.heartbeat
+    """At the latest. A daemon that stood still for a while has moved its ticks; then the last echo tells."""
+    return max(absence.answered + 2 * timing.heartbeat, absence.echoed + timing.heartbeat)
 
 
 def _hangs(absence: Absence, timing: Timing) -> float:
