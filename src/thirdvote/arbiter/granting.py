@@ -235,6 +235,8 @@ class GrantingReferee:
         self._news = news
         self._configured = self._configured_nodes()
         self._known_waits = {}
+        for node in self.board.nodes.values():
+            node.held_back = ""
         self.presence.probe_who_is_behind()
         view = self._view()
         verdicts = self._judge.propose(view, asking if asking in view.members else None)
@@ -259,7 +261,6 @@ class GrantingReferee:
         for node_id, verdict in verdicts.items():
             node = self.board.nodes[node_id]
             if verdict.vote is Vote.NACK and node.membership_list is not None:
-                node.held_back = ""
                 if not self._has(node, Vote.NACK):
                     self._tell(node, verdict)
                 elif self._news:
@@ -292,7 +293,6 @@ class GrantingReferee:
             self._enrol(node)
 
     def _give(self, node: Node, verdict: Verdict) -> None:
-        node.held_back = ""
         self.holders.partition = node.member.membership_list or frozenset()
         for node_id in self.holders.partition & self.holders.by_node.keys():
             self.holders.by_node[node_id].settled()
@@ -332,6 +332,7 @@ class GrantingReferee:
         waits = []
         for holder in self.holders.outside(members):
             if holder.node_id not in self._known_waits:
+                self._press(holder)
                 self._known_waits[holder.node_id] = self._wait_for(holder)
             wait = self._known_waits[holder.node_id]
             if wait is None:
@@ -339,6 +340,23 @@ class GrantingReferee:
             else:
                 waits.append(wait)
         return waits
+
+    def _press(self, holder: Holder) -> None:
+        """Does what brings its release nearer: a look at one that does not answer, a second NACK for a vote that was in flight.
+
+        Such a vote came into force after the first poll in the new ring, and each NACK makes the daemon poll at once.
+        """
+        node = self.board.nodes.get(holder.node_id)
+        if node is None or holder.absence is not None:
+            return
+        if self.presence.is_unresponsive(node):
+            self.presence.look(node)
+        elif holder.in_flight and self._has(node, Vote.NACK):
+            settled = self._settles_at(holder)
+            if settled is not None and (settled <= self.board.now or node.quorate is True):
+                holder.in_flight, holder.refused_at, node.quorate, node.had_ack = False, None, None, True
+                assert node.told is not None
+                self._tell(node, node.told)
 
     def _wait_for(self, holder: Holder) -> Wait | None:
         """None: it is released."""
@@ -350,7 +368,7 @@ class GrantingReferee:
             return None
         if self.policy.handover is Handover.FAST and holder.left_out:
             return None
-        looked_at = holder.absence is not None or self.presence.is_looked_at(self.board.nodes[holder.node_id])
+        looked_at = holder.absence is not None or self.presence.is_seen(self.board.nodes[holder.node_id])
         absence = self._absence(holder)
         until = released_at(absence, self.holders.ring(holder, self.board.nodes, self._configured), self._timing(holder))
         if settled is not None:
@@ -375,7 +393,7 @@ class GrantingReferee:
         """Of one that does not answer it shall be known, before it is given up, if its kernel does."""
         for node_id, node in self.board.nodes.items():
             if node_id in self.holders.by_node and self.presence.is_unresponsive(node) and not self.presence.was_looked_at(node):
-                self.presence.is_looked_at(node)
+                self.presence.look(node)
 
     def _speaker(self, holder: Holder) -> Node | None:
         """The node, if it speaks for itself: it has reported a membership since it was lost, and answers."""
@@ -394,19 +412,10 @@ class GrantingReferee:
         if until is None:
             return Wait(holder.node_id, "it has not answered yet that it has no vote", None)
         if holder.in_flight:
-            if until <= self.board.now or node.quorate is True:
-                self._refuse_again(holder, node)
-                until = None
             return Wait(holder.node_id, "its last vote came just before its ring changed, and is taken back twice", until)
         if node.quorate is False or until <= self.board.now:
             return None
         return Wait(holder.node_id, "it has taken back its vote, and its Corosync is about to find that it has no quorum", until)
-
-    def _refuse_again(self, holder: Holder, node: Node) -> None:
-        """A vote that was in flight came into force after the first poll in the new ring; each NACK makes the daemon poll at once."""
-        holder.in_flight, holder.refused_at, node.quorate, node.had_ack = False, None, None, True
-        assert node.told is not None
-        self._tell(node, node.told)
 
     def _timing(self, holder: Holder) -> Timing:
         return timing(holder.heartbeat_ms, self.holders.algorithm, len(self._configured), holder.uses_heuristics, self.policy)

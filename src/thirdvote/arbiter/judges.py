@@ -55,6 +55,8 @@ class FfsplitJudge:
         check_names_sender(node, message)
 
     def propose(self, view: ClusterView, asking: NodeId | None) -> Verdicts:
+        if not view.members:
+            return {}
         decision = ffsplit.decide(view, self.quorate_partition)
         if isinstance(decision, ffsplit.Unsettled):
             return dict.fromkeys(view.members, Verdict(Vote.WAIT_FOR_REPLY, decision.because))

@@ -95,15 +95,14 @@ class Presence:
                 node.asked_at = now
         node.answered_probe = True
 
-    def is_looked_at(self, node: Node) -> bool:
-        """Whether it is known, as of now, if the kernel of a node that does not answer has acknowledged what it was asked."""
-        now = self.board.now
-        if node.sent_at is None or now < node.sent_at + patience(node):
-            return False
-        if node.inspected_at is not None and now < node.inspected_at + INSPECTED_S:
-            return True
-        self._actions.inspect(node)
-        return False
+    def look(self, node: Node) -> None:
+        """Whether the kernel of a node that does not answer has acknowledged what it was asked, if it had the time to."""
+        if node.sent_at is not None and self.board.now >= node.sent_at + patience(node) and not self.is_seen(node):
+            self._actions.inspect(node)
+
+    def is_seen(self, node: Node) -> bool:
+        """It is known as of now."""
+        return self.was_looked_at(node) and node.inspected_at is not None and self.board.now < node.inspected_at + INSPECTED_S
 
     def was_looked_at(self, node: Node) -> bool:
         """Since it had the time to answer what it was asked last."""
