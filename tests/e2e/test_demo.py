@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,13 @@ def clusters(data: Path) -> list[dict[str, Any]]:
             return found
 
 
+def ledger_rows(data: Path) -> int:
+    """When nothing more is to be written into it."""
+    with closing(sqlite3.connect(f"file:{data / 'ledger.db'}?mode=ro", uri=True)) as database:
+        rows: int = database.execute("SELECT count(*) FROM cluster").fetchone()[0]
+        return rows
+
+
 @pytest.mark.parametrize("tls", ["required", "on", "off"])
 def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, tls: str) -> None:
     with arbitrator(tmp_path, "--tls", tls):
@@ -84,6 +92,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path, tls: str) -
         assert "node 2" in losers[0]
         assert "tie-breaker" in losers[0]
         assert clusters(tmp_path) == []
+        assert ledger_rows(tmp_path) == 0
 
 
 def test_interrupting_the_demo_leaves_nothing(tmp_path: Path) -> None:
@@ -97,6 +106,7 @@ def test_interrupting_the_demo_leaves_nothing(tmp_path: Path) -> None:
         assert demo.returncode == 130
         assert b"Traceback" not in errors
         assert clusters(tmp_path) == []
+    assert ledger_rows(tmp_path) == 0
 
 
 def wait_for_text(process: subprocess.Popen[bytes], text: bytes) -> None:

@@ -7,6 +7,7 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,19 @@ def demo(fast: bool, **parameters: Any) -> int:
             return reasons(client.request({"command": "snapshot", "cluster": name})["snapshot"])
 
         place = Place(*address(status["listen"]), context)
-        asyncio.run(play(ClusterName(name.encode()), place, explain, _Printer().show, 0.0 if fast else READING_S))
+        try:
+            asyncio.run(play(ClusterName(name.encode()), place, explain, _Printer().show, 0.0 if fast else READING_S))
+        finally:
+            _forget(parameters, name)
     output.line()
     output.line(f"the demo is over, and {name} is gone from the arbitrator; for a real cluster see `thirdvote --help`")
     return output.OK
+
+
+def _forget(parameters: dict[str, Any], name: str) -> None:
+    """Where the end of a made-up node did not tell that it is off (it can not without TLS), this does: nobody will ever come for it."""
+    with suppress(UserError), control_client(parameters) as client:
+        client.request({"command": "release", "cluster": name})
 
 
 def address(listen: str) -> tuple[str, int]:

@@ -110,8 +110,6 @@ class _Stage:
         await self._two.wait_for(of_two, PATIENCE_S)
 
     async def _tell(self, title: str, moral: str) -> None:
-        for node in (self._one, self._two):
-            node.report_quorum()
         reasons = await asyncio.to_thread(self._explain)
         self._show(Scene(title, tuple(_line(node, reasons) for node in (self._one, self._two)), moral))
 

@@ -125,6 +125,9 @@ class MadeUpNode:
                 connection.act(connection.session.introduce())
             case Close(_, _, reason):
                 self.closed = reason
+            case VoteReceived(Vote.ACK | Vote.NACK, _, True):
+                # Corosync counts anew and tells, after the vote has been answered.
+                asyncio.get_running_loop().call_soon(self.report_quorum)
             case VoteReceived() | EchoAnswered():
                 pass
         self._heard.set()
