@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from thirdvote.arbiter.arbiter import Arbiter
+from thirdvote.arbiter.cluster import SayTime
 from thirdvote.arbiter.interface import (
     Close,
     Connected,
@@ -179,10 +180,10 @@ class Client:
 
 
 class World:
-    def __init__(self, settings: Settings = PLAIN, past: Past | None = None) -> None:
+    def __init__(self, settings: Settings = PLAIN, past: Past | None = None, say_time: SayTime = "{:.1f} s".format) -> None:
         """`ledger` is what the disk has: at once, or after `written`, where `disk_waits` is set meanwhile."""
         self.now = 1000.0
-        self.arbiter = Arbiter(settings, past or Past(self.now))
+        self.arbiter = Arbiter(settings, past or Past(self.now), say_time)
         self.ledger: dict[ClusterName, ClusterRecord | None] = {}
         self.persists: list[Persist] = []
         self.disk_waits = False

@@ -4,7 +4,7 @@ A story is a file of three kinds of lines. Lines that begin with # are for the r
 what comes of the line above: the votes that the nodes get, in order, each with its reason as `thirdvote clusters` shows it; a
 vote that a node has already, for the same reason, is not repeated. All others are what happens:
 
-    cluster ffsplit of nodes 1 2, tie-breaker lowest, keep-active-partition      always the first
+    cluster ffsplit of nodes 1 2, tie-breaker lowest, keep-active-partition      always the first; "hand-over safe" or "fast" may follow
     nodes 1 2 start together in ring 1.a          join, then each reports this ring with all of them
     node 1 joins                                  with its configuration; "in ring 1.0" where that matters
     node 1 reports ring 1.e with 1                a list of the members; ", heuristics pass" or "fail" may follow
@@ -12,22 +12,30 @@ vote that a node has already, for the same reason, is not repeated. All others a
     node 1 has heuristics pass                    changed without a change of the ring
     node 1 switches keep-active-partition off     or on; counts from the next decision on
     node 1 asks for its vote
-    node 1 reports quorum                         the list that follows each decision, "quorate" or not
+    node 1 reports quorum                         or "no quorum": the list that follows each decision
     node 1 holds back its answers                 to VOTE_INFO
     node 1 answers                                what it held back, and from now on at once
-    node 1 leaves
+    node 1 leaves                                 its daemon is ended in order
+    node 1 is killed                              its daemon, that is
+    node 1 falls silent                           nothing comes of it any more, and it answers nothing; its kernel neither
+    4.5 s pass                                    with echoes of every node that is not silent; time begins at 0
+    the arbitrator restarts                       with what is on the disk; every node has to join anew
+    the operator releases node 1
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from tests.world import Client, World, messages_in, ring
-from thirdvote.arbiter.interface import Effect, Received, Send
+from tests.world import PLAIN, SAFE, Client, World, messages_in, ring
+from thirdvote.arbiter.interface import Effect, Ending, Received, Release, Send
+from thirdvote.arbiter.record import Past
 from thirdvote.arbiter.snapshot import NodeSnapshot
-from thirdvote.domain import Algorithm, ClusterName, Heuristics, NodeId, RingId, TieBreaker, TieBreakerMode, Vote
+from thirdvote.config import Settings
+from thirdvote.domain import Algorithm, ClusterName, Handover, Heuristics, NodeId, RingId, TieBreaker, TieBreakerMode, Vote
 from thirdvote.errors import ReplyCode
 from thirdvote.wire.codec import encode
 from thirdvote.wire.messages import Message, ServerError, VoteInfo, VoteInfoReply
@@ -47,8 +55,10 @@ class BadStory(Exception):
 class ListeningWorld(World):
     """Remembers which connection was sent something, in order, and who was answered with an error."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: Settings, past: Past | None = None, began: float | None = None) -> None:
+        """`began`: when the story did."""
+        super().__init__(settings, past, lambda time: f"{time - self.began:.1f} s")
+        self.began = self.now if began is None else began
         self.sent: list[int] = []
         self.errors: list[tuple[int, ReplyCode]] = []
         self.vote_info_numbers: dict[int, int] = {}
@@ -72,12 +82,14 @@ class Stage:
     """One story as it is played."""
 
     def __init__(self) -> None:
-        self.world = ListeningWorld()
+        self.settings = PLAIN
+        self.world = ListeningWorld(PLAIN)
         self.clients: dict[int, Client] = {}
         self.configured: tuple[int, ...] = ()
         self.algorithm = Algorithm.FFSPLIT
         self.tie_breaker = TieBreaker(TieBreakerMode.LOWEST)
         self.keep_active = False
+        self.silent: set[int] = set()
         self.shown: dict[int, str] = {}
 
     def play(self, line: str) -> list[str]:
@@ -110,7 +122,12 @@ class Stage:
 
     # ---- what a line does
 
-    def cluster(self, algorithm: str, nodes: str, tie_breaker: str | None, node_id: str | None, keep_active: str | None) -> None:
+    def cluster(
+        self, algorithm: str, nodes: str, tie_breaker: str | None, node_id: str | None, keep_active: str | None, handover: str | None
+    ) -> None:
+        if handover is not None:
+            self.settings = replace(SAFE, handover=Handover(handover))
+            self.world = ListeningWorld(self.settings)
         self.algorithm, self.configured = ALGORITHMS[algorithm], numbers(nodes)
         if node_id is not None:
             self.tie_breaker = TieBreaker(TieBreakerMode.NODE_ID, NodeId(int(node_id)))
@@ -147,8 +164,8 @@ class Stage:
     def ask(self, number: str) -> None:
         self.clients[int(number)].ask()
 
-    def report_quorum(self, number: str) -> None:
-        self.clients[int(number)].quorum(int(number))
+    def report_quorum(self, number: str, no: str | None) -> None:
+        self.clients[int(number)].quorum(int(number), quorate=no is None)
 
     def hold_back(self, number: str) -> None:
         self.clients[int(number)].answers = False
@@ -159,10 +176,34 @@ class Stage:
         number_held_back = self.world.vote_info_numbers[client.connection]
         self.world.step(Received(client.connection, encode(VoteInfoReply(number_held_back))))
 
-    def leave(self, number: str) -> None:
+    def leave(self, number: str, ending: Ending = Ending.GOODBYE) -> None:
         client = self.clients.pop(int(number))
         self.shown.pop(client.connection, None)
-        client.leave()
+        client.leave(ending)
+
+    def be_killed(self, number: str) -> None:
+        self.leave(number, Ending.CLOSED)
+
+    def fall_silent(self, number: str) -> None:
+        self.silent.add(int(number))
+        self.clients[int(number)].answers = False
+
+    def pass_time(self, seconds: str) -> None:
+        self.world.pass_time(float(seconds), *(client for number, client in self.clients.items() if number not in self.silent))
+        for number, client in tuple(self.clients.items()):
+            if client.closed is not None:
+                del self.clients[number]
+
+    def restart(self) -> None:
+        records = {name: record for name, record in self.world.ledger.items() if record is not None}
+        now, began = self.world.now, self.world.began
+        self.world = ListeningWorld(self.settings, Past(now, records), began)
+        self.world.now = now
+        self.clients.clear()
+        self.shown.clear()
+
+    def release(self, number: str) -> None:
+        self.world.step(Release(ClusterName(NAME), frozenset({NodeId(int(number))})))
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -176,8 +217,12 @@ def ring_named(text: str) -> RingId:
 
 NODES = r"nodes? ([\d ]+)"
 RING = r"([0-9a-f]+\.[0-9a-f]+)"
+TIE_BREAKER = r"(?:, tie-breaker (?:(lowest|highest)|node (\d+)))?"
 ACTIONS: list[tuple[str, Callable[..., None]]] = [
-    (rf"cluster (\w+) of {NODES}(?:, tie-breaker (?:(lowest|highest)|node (\d+)))?(, keep-active-partition)?", Stage.cluster),
+    (
+        rf"cluster (\w+) of {NODES}(?:, tie-breaker (?:(lowest|highest)|node (\d+)))?(, keep-active-partition)?(?:, hand-over (\w+))?",
+        Stage.cluster,
+    ),
     (rf"{NODES} start together in ring {RING}", Stage.start_together),
     (rf"node (\d+) joins(?: in ring {RING})?", Stage.join),
     (rf"node (\d+) reports ring {RING} with ([\d ]+)(?:, heuristics (pass|fail))?", Stage.report),
@@ -185,10 +230,15 @@ ACTIONS: list[tuple[str, Callable[..., None]]] = [
     (r"node (\d+) has heuristics (pass|fail)", Stage.have_heuristics),
     (r"node (\d+) switches keep-active-partition (on|off)", Stage.switch_keep_active),
     (r"node (\d+) asks for its vote", Stage.ask),
-    (r"node (\d+) reports quorum", Stage.report_quorum),
+    (r"node (\d+) reports (no )?quorum", Stage.report_quorum),
     (r"node (\d+) holds back its answers", Stage.hold_back),
     (r"node (\d+) answers", Stage.answer),
     (r"node (\d+) leaves", Stage.leave),
+    (r"node (\d+) is killed", Stage.be_killed),
+    (r"node (\d+) falls silent", Stage.fall_silent),
+    (r"([\d.]+) s pass", Stage.pass_time),
+    (r"the arbitrator restarts", Stage.restart),
+    (r"the operator releases node (\d+)", Stage.release),
 ]
 
 

@@ -15,8 +15,8 @@ def test_story(path: Path) -> None:
     assert played(text) == text
 
 
-def test_there_are_stories_of_each_algorithm() -> None:
-    assert {path.parent.name for path in stories()} == {"ffsplit", "lms", "two_node_lms"}
+def test_there_are_stories_of_each_algorithm_and_of_a_vote_that_waits() -> None:
+    assert {path.parent.name for path in stories()} == {"ffsplit", "lms", "two_node_lms", "safe"}
 
 
 def test_a_line_that_means_nothing_is_an_error() -> None:
