@@ -80,6 +80,7 @@ class Arbitrator:
         self._random = random
         self._sent = sent
         self._trace = trace
+        self.started_at = 0.0
         self._hung = False
         self._working = False
         self._turn: Timer | None = None
@@ -103,6 +104,7 @@ class Arbitrator:
         if self.arbiter is not None:
             return
         self._life += 1
+        self.started_at = self._engine.now
         past = Past(self._clock.now(), dict(self.disk.records), self.disk.complete)
         self.disk.complete = True
         self.arbiter = Arbiter(self._settings, past, self._say_time)

@@ -7,10 +7,11 @@ LEDGER    at the moment at which a vote leaves, the disk has the record that nam
 HEALTHY   no node of a whole cluster loses quorum by faults of the arbitrator alone
 
 Overlap is excused in four cases, and in no others. Nobody polls for a new ring, because the daemon of one of its members hangs, or did
-since the ring was formed, or was killed, and the arbitrator could not know, because it and the host did not hear each other. A partition
-has quorum by its nodes' votes alone, so no vote was given. Or a node heard another that did not hear it, so that its ring changed a token
-later, and the settings do not tell the token. Or corosync itself is behind: a vote that was first cast while the ring was breaking is told
-in the new ring, after the daemon has taken it back, and stands for two steps of it.
+since the ring was formed, or was killed, and the arbitrator could not know, because it and the host did not hear each other, or because
+it was started again; or such a daemon goes on, and has not noticed yet. A partition has quorum by its nodes' votes alone, so no vote was
+given. A node heard another that did not hear it, so that its ring changed a token later, and the settings do not tell the token. Corosync
+itself is behind: a vote that was first cast while the ring was breaking is told in the new ring, after the daemon has taken it back, and
+stands for two steps of it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from enum import StrEnum
 from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, Vote
 from thirdvote.sim.corosync import NOTHING, Report, quorum_of
 from thirdvote.sim.disk import Disk
-from thirdvote.sim.schedule import Fault, KillCorosync, KillDaemon, Schedule, Setup, is_of_the_arbitrator
+from thirdvote.sim.schedule import Fault, HangDaemon, KillCorosync, KillDaemon, Schedule, Setup, is_of_the_arbitrator
 from thirdvote.wire.codec import HEADER, decode
 from thirdvote.wire.messages import AskForVoteReply, HeuristicsChangeReply, MessageType, NodeListReply, OptionType, VoteInfo
 
@@ -80,10 +81,10 @@ def wait_s(schedule: Schedule) -> float:
     """The longest wait of a partition that can have the vote, from the last fault, or from when all its nodes are connected.
 
     H + T for a holder that hangs or is silent; a sleep and a poll for one that gave up before its ring changed, which heuristics keep
-    from polling for half of ST at most; ST for one whose daemon was killed, or goes on casting.
+    from polling for half of ST at most; ST for one whose daemon was killed or hangs, or that goes on casting.
     """
     setup = schedule.setup
-    was_killed = not setup.tls or any(isinstance(fault, KillDaemon | KillCorosync) for fault in schedule.faults)
+    was_killed = not setup.tls or any(isinstance(fault, KillDaemon | KillCorosync | HangDaemon) for fault in schedule.faults)
     steady = setup.heartbeat_s + setup.timeout_s + 1.9 * setup.poll_s + (setup.sync_timeout_s / 2 if setup.heuristics_s else 0.0)
     frozen = setup.sync_timeout_s if was_killed or not setup.gives_up_its_vote else 0.0
     return max(steady, frozen) + UNKNOWN_TOKEN_S + 2 * setup.token_s + 1.0

@@ -62,7 +62,7 @@ class Daemon:
     ) -> None:
         self.node = node
         self.process = Process.OFF
-        self.hung_since = -1.0
+        self.hung_since = self.died_at = -1.0
         self.session: NodeSession | None = None
         self.vote = Vote.ASK_LATER
         self._setup = setup
@@ -123,8 +123,13 @@ class Daemon:
         return self._engine.now if self.process is Process.STOPPED else self._hung_until
 
     @property
+    def is_dead(self) -> bool:
+        """It was killed, and no other has been connected since."""
+        return self._died
+
+    @property
     def died_unseen(self) -> bool:
-        """It was killed, no other has been connected since, and the arbitrator was not told."""
+        """It was killed, no other has been connected since, and the arbitrator was not told, or did not know it then."""
         return self._died and (self._last_connection is None or not self._last_connection.end_arrived)
 
     def connected_in(self, ring_id: RingId) -> bool:
@@ -152,7 +157,9 @@ class Daemon:
             return
         self._say("is killed")
         connection, unread = self._connection, self.process is not Process.RUNS and bool(self._waiting)
-        self._died, self._last_connection = True, connection
+        self.died_at = self._engine.now
+        joined = self.session is not None and self.session.state in (State.JOINED, State.RUNNING)
+        self._died, self._last_connection = True, connection if joined else None
         if connection is not None and unread:
             connection.abort_client()
         elif connection is not None:

@@ -195,13 +195,19 @@ class World:
         for node in pair:
             ring = self.nodes[node].corosync.ring
             daemons = [self.nodes[member].daemon for member in ring.members]
-            if not ring.settled and any(self._hung_unseen(daemon, ring.since) or daemon.died_unseen for daemon in daemons):
+            if not ring.settled and any(self._hung_unseen(daemon, ring.since) or self._died_unseen(daemon) for daemon in daemons):
                 return "a daemon hangs in a changed ring, or died there, and the arbitrator can not know"
+            if self._hung_unseen(self.nodes[node].daemon, self.engine.now - 2 * self.schedule.setup.heartbeat_s):
+                return "a daemon that hung goes on with a vote that was given away, until it notices that nobody answers"
         return ""
 
-    def _hung_unseen(self, daemon: Daemon, changed: float) -> bool:
-        """It hangs, or did in this ring, and since that began there was a time in which its host and the arbitrator were apart."""
-        return daemon.hung_at >= changed and self.apart_at(daemon.node) >= daemon.hung_since
+    def _hung_unseen(self, daemon: Daemon, after: float) -> bool:
+        """It hung after that time, and since that began there was a time in which its host and the arbitrator were apart."""
+        return 0.0 <= daemon.hung_since <= self.apart_at(daemon.node) and daemon.hung_at >= after
+
+    def _died_unseen(self, daemon: Daemon) -> bool:
+        """The arbitrator was not told, or was started again since, and has no record of it."""
+        return daemon.died_unseen or (daemon.is_dead and self.arbitrator.started_at > daemon.died_at)
 
     def apart_at(self, node: int) -> float:
         """When the node's host and a running arbitrator did not hear each other, last."""
