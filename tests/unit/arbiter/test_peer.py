@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.arbiter.test_holders import node
-from tests.world import ring
+from tests.world import SAFE, World, ring
 from thirdvote.arbiter.interface import Ending
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.peer import TICK_S, Peer, absence_of, next_deadline
+from thirdvote.arbiter.peer import TICK_S, absence_of
 from thirdvote.arbiter.releases import Manner
 
 HEARTBEAT_S = 8.0
@@ -63,10 +63,11 @@ def test_one_whose_kernel_had_acknowledged_what_its_daemon_does_not_answer_hangs
 
 
 def test_a_late_answer_is_due_before_the_node_is_given_up() -> None:
-    found = echoed_at(100.0)
-    peer = Peer(1, "192.0.2.1:4000", found.session, found)
-    before = next_deadline(peer)
-    found.echo_due = 1.5
-    assert next_deadline(peer) == 1.5
-    assert before is not None
-    assert before > 1.5
+    world = World(SAFE)
+    one, _ = world.settled(1, 2)
+    world.pass_time(8.0)
+    one.take()
+    one.echo()
+    deadline = world.arbiter.deadline()
+    assert deadline is not None
+    assert deadline <= world.now + 0.9 * HEARTBEAT_S + 0.01

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.arbiter.test_holders import node
 from tests.world import LOWEST, ring
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.presence import INSPECTED_S, PROBE_AGAIN_S, PROBE_S_MAX, PROBE_S_MIN, Presence, patience, silence
+from thirdvote.arbiter.presence import INSPECTED_S, PROBE_AGAIN_S, PROBE_S_MAX, PROBE_S_MIN, Presence, overdue_at, patience, silence
 from thirdvote.arbiter.referee import Board
 from thirdvote.arbiter.releases import Manner
 from thirdvote.decide.view import Verdict
@@ -96,15 +96,36 @@ def test_its_kernel_is_looked_at_when_it_has_had_the_time_to_answer_and_the_look
     two = node(2, ring(1, 10), 1, 2)
     presence, asked, board = present(two)
     presence.probe(two)
-    assert not presence.is_looked_at(two)
+    presence.look(two)
     assert asked.inspected == []
     board.now += PROBE_S_MAX
-    assert not presence.is_looked_at(two)
+    presence.look(two)
     assert asked.inspected == [2]
     two.inspected_at = board.now
-    assert presence.is_looked_at(two)
+    assert presence.is_seen(two)
+    presence.look(two)
+    assert asked.inspected == [2]
     board.now += INSPECTED_S
-    assert not presence.is_looked_at(two)
+    assert presence.was_looked_at(two)
+    assert not presence.is_seen(two)
+
+
+def test_a_node_that_is_asked_nothing_has_to_be_heard_shortly_after_its_next_echo() -> None:
+    two = node(2, ring(1, 10), 1, 2)
+    two.session.last_heard = 100.0
+    overdue = overdue_at(two)
+    assert overdue is not None
+    assert 108.0 < overdue < 112.0
+    two.asked_at = 101.0
+    assert overdue_at(two) is None
+
+
+def test_an_echo_after_a_late_answer_tells_that_it_was_heard() -> None:
+    two = node(2, ring(1, 10), 1, 2)
+    two.answered_at, two.echoed_at, two.answered_late = 100.0, 100.0, True
+    assert silence(two).late
+    two.echoed_at = 108.0
+    assert not silence(two).late
 
 
 @pytest.mark.parametrize(("acknowledged", "manner"), [(True, Manner.HANGS), (False, Manner.SILENT)])

@@ -72,6 +72,12 @@ class TestSilent:
     def test_with_its_ring_gone_before_it_gives_up_it_is_released_when_it_does(self) -> None:
         assert released(lost(Manner.SILENT, A), gone(A + 9)) == pytest.approx(A + 2 * H + MARGIN_S)
 
+    def test_one_that_may_not_have_heard_a_late_answer_may_have_given_up_a_heartbeat_before(self) -> None:
+        """Its last answer left late. It gave up at a + 8, sleeps until a + 12.5 at the most, and its timer polls."""
+        late = Absence(Manner.SILENT, A, A, A, A, late=True)
+        assert released(late, gone(A + 7)) == pytest.approx(A + 2 * H + MARGIN_S)
+        assert A + H + 0.9 * C + C < released(late, gone(A + 11)) < A + 20
+
     def test_with_its_ring_gone_after_that_its_timer_has_to_poll_first_and_it_may_sleep(self) -> None:
         """It gave up at a + 16, sleeps until a + 20.5 at the most, and polls 5 s after it has seen that its heuristics are over."""
         found = released(lost(Manner.SILENT, A), gone(A + 16.5))
@@ -168,8 +174,16 @@ class TestDropped:
         assert released(absence, gone(A + 1)) >= A + 2 * H
 
     def test_one_that_noticed_and_sleeps_is_waited_for_when_the_ring_goes_afterwards(self) -> None:
-        absence = lost(Manner.DROPPED, A + 20)
-        assert released(absence, gone(A + 21)) > A + 20 + 0.9 * C + C
+        found = released(lost(Manner.DROPPED, A + 12), gone(A + 13))
+        assert A + 12 + 0.9 * C + C < found <= A + 13 + 0.9 * C + C + 1.08 + 2 * MARGIN_S
+
+    def test_one_whose_ring_was_gone_before_gives_up_as_if_it_were_silent(self) -> None:
+        """Our end of the connection can only make it give up sooner."""
+        assert released(lost(Manner.DROPPED, A + 12), gone(A + 9)) == pytest.approx(A + 2 * H + MARGIN_S)
+
+    def test_after_a_restart_it_may_have_given_up_just_before_its_ring_changed(self) -> None:
+        found = released(Absence(Manner.DROPPED, A, A, A, alive=None), gone(A + 15))
+        assert found >= A + 15 + 0.9 * C + C
 
 
 class TestKeepsCasting:
