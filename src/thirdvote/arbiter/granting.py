@@ -173,8 +173,8 @@ class GrantingReferee:
         self._look_again()
 
     def inspected(self, node: Node, *, acknowledged: bool) -> None:
-        node.inspected_at, node.acknowledged = self.board.now, acknowledged
-        self._look_again()
+        if self.presence.looked(node, acknowledged=acknowledged):
+            self._look_again()
 
     def vote_info_answered(self, node: Node, number: int) -> None:
         self.presence.answered(node, number)

@@ -8,7 +8,7 @@ bring its old quorum back to life; that matters only once somebody else is to ha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
@@ -80,11 +80,19 @@ class Holders:
     def of_record(cls, record: ClusterRecord, started: float) -> Holders:
         """As they are after a restart: nobody has been heard since."""
         away = Absence(Manner.DROPPED, started, started, started, alive=None)
-        holders = {each.node_id: Holder(each.node_id, each.heartbeat_ms, away, durable=True) for each in record.holders}
+        unattended = replace(away, manner=Manner.CLOSED)
+        holders = {}
+        for each in record.holders:
+            absence = unattended if each.unattended else away
+            holders[each.node_id] = Holder(each.node_id, each.heartbeat_ms, absence, durable=True)
         return cls(record.algorithm, record.partition, holders)
 
     def record(self) -> ClusterRecord | None:
-        kept = [HolderRecord(each.node_id, each.heartbeat_ms) for _, each in sorted(self.by_node.items()) if not each.presumed]
+        kept = [
+            HolderRecord(each.node_id, each.heartbeat_ms, each.absence is not None and each.absence.manner in (Manner.CLOSED, Manner.HANGS))
+            for _, each in sorted(self.by_node.items())
+            if not each.presumed
+        ]
         return ClusterRecord(self.algorithm, self.partition, tuple(kept)) if kept else None
 
     def presume(self, node_ids: Iterable[NodeId], heartbeat_ms: int, away: Absence) -> None:
@@ -147,8 +155,7 @@ class Holders:
         holder.left_out, holder.refused_at, holder.published = False, None, False
         if holder.polled_ring != node.ring_id:
             holder.in_flight = holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
-            if holder.unpolled_since is None:
-                holder.unpolled_since = now
+            holder.unpolled_since = now
         holder.ring_id, holder.members = node.ring_id, members
 
     def _presume_mates(self, node: Node, nodes: Mapping[NodeId, Node], now: float) -> None:

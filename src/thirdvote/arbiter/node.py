@@ -58,6 +58,7 @@ class Node:
     """One of them was an ACK."""
     sent_at: float | None = None
     """When the last VOTE_INFO left for it."""
+    looking: bool = False
     inspected_at: float | None = None
     acknowledged: bool = False
     """Its kernel had acknowledged everything that was sent to it when that was looked at last."""

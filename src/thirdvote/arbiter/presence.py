@@ -7,7 +7,7 @@ from typing import Protocol
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.referee import Board
 from thirdvote.arbiter.releases import Absence, Manner
-from thirdvote.domain import NodeId
+from thirdvote.domain import NodeId, RingId
 
 PROBE_S_MIN = 0.2
 PROBE_S_MAX = 1.0
@@ -23,6 +23,9 @@ PROBE_AGAIN_S = 1.0
 
 INSPECTED_S = 0.05
 """How long what was seen of a kernel's acknowledgements counts."""
+
+
+_NOBODY = frozenset[NodeId]()
 
 
 class Probing(Protocol):
@@ -60,15 +63,20 @@ class Presence:
 
     def _behind(self) -> set[NodeId]:
         """Nodes of whose ring others, which it counts in or which count it in, report a newer one."""
-        nodes = self.board.nodes.values()
-        if len({node.ring_id for node in nodes}) <= 1:
+        rings: dict[RingId, list[Node]] = {}
+        for node in self.board.nodes.values():
+            rings.setdefault(node.ring_id, []).append(node)
+        if len(rings) == 1:
             return set()
+        there = {ring_id: frozenset(node.node_id for node in nodes) for ring_id, nodes in rings.items()}
+        named = {ring_id: _NOBODY.union(*(node.member.membership_list or () for node in nodes)) for ring_id, nodes in rings.items()}
         found = set()
-        for node in nodes:
-            for other in nodes:
-                if other.ring_id.sequence >= node.ring_id.sequence and other.ring_id != node.ring_id and _know_each_other(node, other):
+        for ring_id, nodes in rings.items():
+            newer = [other for other in rings if other != ring_id and other.sequence >= ring_id.sequence]
+            for node in nodes:
+                counts_in = node.member.membership_list or _NOBODY
+                if any(node.node_id in named[other] or not counts_in.isdisjoint(there[other]) for other in newer):
                     found.add(node.node_id)
-                    break
         return found
 
     def is_unresponsive(self, node: Node) -> bool:
@@ -97,8 +105,15 @@ class Presence:
 
     def look(self, node: Node) -> None:
         """Whether the kernel of a node that does not answer has acknowledged what it was asked, if it had the time to."""
-        if node.sent_at is not None and self.board.now >= node.sent_at + patience(node) and not self.is_seen(node):
-            self._actions.inspect(node)
+        if node.looking or node.sent_at is None or self.board.now < node.sent_at + patience(node) or self.is_seen(node):
+            return
+        node.looking = True
+        self._actions.inspect(node)
+
+    def looked(self, node: Node, *, acknowledged: bool) -> bool:
+        """What was seen; whether that was the last look that is under way."""
+        node.looking, node.inspected_at, node.acknowledged = False, self.board.now, acknowledged
+        return not any(other.looking for other in self.board.nodes.values())
 
     def is_seen(self, node: Node) -> bool:
         """It is known as of now."""
@@ -136,7 +151,3 @@ def patience(node: Node) -> float:
     if node.round_trip is None:
         return PROBE_S_MAX
     return min(max(PROBE_ROUND_TRIPS * node.round_trip, PROBE_S_MIN), PROBE_S_MAX)
-
-
-def _know_each_other(node: Node, other: Node) -> bool:
-    return node.node_id in (other.member.membership_list or ()) or other.node_id in (node.member.membership_list or ())

@@ -10,10 +10,11 @@ from thirdvote.domain import Algorithm, ClusterName, NodeId
 
 @dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """`heartbeat_ms` is what the node told, from which its time limits follow."""
+    """`heartbeat_ms` is what the node told, from which its time limits follow. `unattended`: its daemon was killed, or hangs."""
 
     node_id: NodeId
     heartbeat_ms: int
+    unattended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.domain import Algorithm, ClusterName, NodeId
 
 Row = tuple[bytes, int, str, str]
-"""Name; algorithm by its number in the protocol; node ids "[1, 2]"; holders "[[1, 8000]]", each with its heartbeat in ms."""
+"""Name; algorithm by its number in the protocol; node ids "[1, 2]"; holders "[[1, 8000, false]]", each with its
+heartbeat in ms, and whether its daemon was killed or hangs.
+"""
 
 
 def row_of(name: ClusterName, record: ClusterRecord) -> Row:
     partition = json.dumps(sorted(record.partition))
-    holders = json.dumps([[holder.node_id, holder.heartbeat_ms] for holder in record.holders])
+    holders = json.dumps([[holder.node_id, holder.heartbeat_ms, holder.unattended] for holder in record.holders])
     return name, int(record.algorithm), partition, holders
 
 
@@ -25,13 +27,19 @@ def record_of(row: tuple[Any, ...]) -> tuple[ClusterName, ClusterRecord]:
         record = ClusterRecord(
             Algorithm(algorithm),
             frozenset(NodeId(_number(node_id)) for node_id in json.loads(partition)),
-            tuple(HolderRecord(NodeId(_number(node_id)), _number(heartbeat_ms)) for node_id, heartbeat_ms in json.loads(holders)),
+            tuple(_holder(*each) for each in json.loads(holders)),
         )
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
     if not isinstance(name, bytes):
         raise ValueError("a name that is not bytes")
     return ClusterName(name), record
+
+
+def _holder(node_id: object, heartbeat_ms: object, unattended: object) -> HolderRecord:
+    if type(unattended) is not bool:
+        raise ValueError(f"{unattended!r} is neither true nor false")
+    return HolderRecord(NodeId(_number(node_id)), _number(heartbeat_ms), unattended)
 
 
 def _number(value: object) -> int:

@@ -9,11 +9,13 @@ from thirdvote.domain import Algorithm, ClusterName, NodeId
 from thirdvote.ledger.rows import record_of, row_of
 
 NAME = ClusterName(b"a\x00\xff\"'")
-RECORD = ClusterRecord(Algorithm.LMS, frozenset({NodeId(2), NodeId(1)}), (HolderRecord(NodeId(1), 8_000), HolderRecord(NodeId(2), 1_000)))
+RECORD = ClusterRecord(
+    Algorithm.LMS, frozenset({NodeId(2), NodeId(1)}), (HolderRecord(NodeId(1), 8_000, unattended=True), HolderRecord(NodeId(2), 1_000))
+)
 
 
 def test_a_row_can_be_read_by_a_person() -> None:
-    assert row_of(NAME, RECORD) == (NAME, 3, "[1, 2]", "[[1, 8000], [2, 1000]]")
+    assert row_of(NAME, RECORD) == (NAME, 3, "[1, 2]", "[[1, 8000, true], [2, 1000, false]]")
 
 
 def test_a_row_becomes_the_record_that_it_was() -> None:
@@ -33,7 +35,9 @@ def test_a_row_becomes_the_record_that_it_was() -> None:
         (b"c", 3, "[true]", "[]"),
         (b"c", 3, "[4294967296]", "[]"),
         (b"c", 3, "[1]", "[[1]]"),
+        (b"c", 3, "[1]", "[[1, 8000]]"),
         (b"c", 3, "[1]", "[[1, 8000, 1]]"),
+        (b"c", 3, "[1]", "[[1, 8000, false, 1]]"),
         (b"c", 3, "[1]", "[1]"),
         (b"c", 3, None, "[]"),
         (b"c", 3, "[" * 100_000, "[]"),

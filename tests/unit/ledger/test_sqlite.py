@@ -405,7 +405,7 @@ OLDER = (
 )
 FROM_OLDER = (
     "CREATE TABLE cluster (name BLOB PRIMARY KEY, algorithm INTEGER, partition TEXT, holders TEXT) WITHOUT ROWID",
-    "INSERT INTO cluster SELECT cluster, 1, '[' || node || ']', '[[' || node || ', 8000]]' FROM vote",
+    "INSERT INTO cluster SELECT cluster, 1, '[' || node || ']', '[[' || node || ', 8000, false]]' FROM vote",
     "DROP TABLE vote",
 )
 
