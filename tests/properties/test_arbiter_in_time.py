@@ -21,7 +21,7 @@ from thirdvote.config import Settings
 from thirdvote.domain import Algorithm, ClusterName, Handover, Heuristics, NodeId, RingId, Vote
 from thirdvote.wire.messages import EchoReply, Message, NodeListReply, VoteInfo, VoteInfoReply
 
-RUNS = 120
+RUNS = 60
 C = ClusterName(b"c")
 H, T, S = 8.0, 10.0, 30.0
 POLLS_AT_LAST = 5.3
@@ -245,9 +245,15 @@ def test_under_safe_no_ring_has_the_vote_while_another_may_report_quorum(algorit
 
 def test_what_fast_allows_is_found() -> None:
     """The price of `fast`: a killed daemon's node goes on for a while. A check that never fails would not see it."""
-    with pytest.raises(AssertionError, match="may report quorum without"):
-        for seed in range(RUNS):
+
+    def overlaps(seed: int) -> bool:
+        try:
             play(FAST, Algorithm.FFSPLIT, script(seed), checked=True)
+        except AssertionError as error:
+            return "may report quorum without" in str(error)
+        return False
+
+    assert any(map(overlaps, range(RUNS)))
 
 
 @pytest.mark.parametrize("settings", [SAFE, FAST], ids=["safe", "fast"])

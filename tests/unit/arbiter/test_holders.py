@@ -76,7 +76,7 @@ class TestRings:
         holders.polled(node(2, ring(1, 10), 1, 2), None)
         holders.reported(node(2, ring(2, 14), 2), {}, 60.0, is_first=False)
         holders.reported(node(2, ring(2, 18), 2), {}, 61.0, is_first=False)
-        assert two.unpolled_since == 60.0
+        assert two.unpolled_since == 61.0
         holders.polled(node(2, ring(2, 18), 2), 62.0)
         assert two.unpolled_since is None
         assert two.refused_at == 62.0
@@ -188,6 +188,16 @@ class TestRecords:
         assert holders.record() == record(1, 2, partition=(1, 2, 3))
         assert all(each.durable and each.absence is not None for each in holders.by_node.values())
         assert {each.absence.manner for each in holders.by_node.values() if each.absence is not None} == {Manner.DROPPED}
+
+    def test_one_whose_daemon_was_killed_is_as_one_that_was_killed_just_before_the_restart(self) -> None:
+        holders = holding(1, 2)
+        holders.went(node(2, ring(1, 10), 1, 2), GONE)
+        kept = holders.record()
+        assert kept is not None
+        assert [each.unattended for each in kept.holders] == [False, True]
+        absence = Holders.of_record(kept, started=1000.0).by_node[NodeId(2)].absence
+        assert absence is not None
+        assert (absence.manner, absence.at) == (Manner.CLOSED, 1000.0)
 
     def test_no_holder_no_record(self) -> None:
         assert Holders(Algorithm.FFSPLIT, frozenset({NodeId(1)})).record() is None
