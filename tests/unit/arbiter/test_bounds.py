@@ -27,15 +27,17 @@ def test_safe_has_no_overlap() -> None:
 @pytest.mark.parametrize("heartbeat_ms", [1000, 8000, 120_000])
 @pytest.mark.parametrize("late_answers", [True, False])
 def test_no_loss_of_a_node_that_is_whole_makes_the_survivor_wait_longer(heartbeat_ms: int, late_answers: bool) -> None:
-    """The node's last answered echo came up to a heartbeat before it was lost, and late answers leave a part of that at the most."""
+    """It was lost at 0, up to a heartbeat after its last echo, which is answered late if that is before its ring is gone."""
     its = policy(late_answers=late_answers)
     heartbeat = heartbeat_ms / 1000
     handover = bounds(timed(heartbeat_ms), its, LIMITS).handover_s
-    for share in range(11):
-        age = share / 10 * heartbeat
-        answered = -age - (heartbeat if late_answers and age < 0.8 * heartbeat else 0.0)
-        ring_gone = 3 * 2.03
-        until = released_at(Absence(Manner.SILENT, 0.0, answered, -age, 0.0), Ring(ring_gone), timed(heartbeat_ms))
+    ring_gone = 3 * 2.03
+    for share in range(21):
+        age = share / 20 * heartbeat
+        late = late_answers and 0.9 * heartbeat - age > 0
+        is_answered = not late or 0.9 * heartbeat - age < ring_gone
+        absence = Absence(Manner.SILENT, 0.0, -age - (0.0 if is_answered else heartbeat), -age, -age, late)
+        until = released_at(absence, Ring(ring_gone), timed(heartbeat_ms))
         assert until is not None
         assert until - ring_gone <= handover + 0.01
 

@@ -246,3 +246,46 @@ class TestDeadlines:
         other = Init(5, None, None, NodeId(9), Algorithm.LMS, 1000, TieBreaker(TieBreakerMode.HIGHEST), RingId(NodeId(9), 8))
         assert error_codes(replies(take(session, encode(other)))) == [ReplyCode.DUPLICATE_NODE_ID]
         assert session.heartbeat_ms == 8000
+
+
+class TestDeferred:
+    """An INIT that is answered later, when it is known if the node is still there with an older connection."""
+
+    def deferred(self) -> ServerSession:
+        session = session_in(Stage.NAMED)
+        for output in session.receive(encode(INIT), 1.0):
+            if isinstance(output, Joining):
+                session.defer()
+        assert session.stage is Stage.DEFERRED
+        return session
+
+    def test_nothing_is_answered_at_first(self) -> None:
+        session = session_in(Stage.NAMED)
+        outputs = []
+        for output in session.receive(encode(INIT), 1.0):
+            outputs.append(output)
+            session.defer()
+        assert [type(output) for output in outputs] == [Joining]
+
+    @pytest.mark.parametrize("kind", sorted(VALID))
+    def test_until_then_the_node_has_nothing_to_say(self, kind: MessageType) -> None:
+        session = self.deferred()
+        assert error_codes(replies(take(session, encode(VALID[kind])))) == [ReplyCode.UNEXPECTED_MESSAGE]
+        assert session.stage is Stage.DEFERRED
+
+    def test_one_that_is_accepted_has_joined(self) -> None:
+        session = self.deferred()
+        (reply,) = replies([session.accept(INIT)])
+        assert isinstance(reply, InitReply)
+        assert reply.error_code == ReplyCode.NO_ERROR
+        assert session.stage is Stage.JOINED
+
+    def test_one_that_is_refused_may_try_again(self) -> None:
+        session = self.deferred()
+        (reply,) = replies([session.refuse(INIT, ReplyCode.DUPLICATE_NODE_ID)])
+        assert isinstance(reply, InitReply)
+        assert reply.error_code == ReplyCode.DUPLICATE_NODE_ID
+        assert session.stage is Stage.NAMED
+
+    def test_it_may_not_last_longer_than_any_introduction(self) -> None:
+        assert self.deferred().deadline() == LIMITS.before_init_s
