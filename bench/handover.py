@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 
 from tests.e2e.lab.arbitrator import Arbitrator, OwnNames, StockNames
-from tests.e2e.lab.faults import ARBITRATORS, HUNG, TWO_NODES, Fault, Outcome
+from tests.e2e.lab.faults import ARBITRATORS, TWO_NODES, UNREACHABLE_AND_HUNG, Fault, Outcome, heartbeat_s
 from tests.e2e.lab.fleet import Plan, Result, run_side_by_side
 from tests.e2e.lab.network import Switch
 from tests.e2e.lab.settings import Settings
 from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS
 
-FAULTS = (*TWO_NODES, *ARBITRATORS, *HUNG)
-NOT_PROMISED = frozenset(fault.name for fault in HUNG)
+FAULTS = (*TWO_NODES, *ARBITRATORS, UNREACHABLE_AND_HUNG)
+NOT_PROMISED = frozenset({UNREACHABLE_AND_HUNG.name})
 POWER_CUTS = ("node 1 without power", "node 2 without power")
 
 SIDES: dict[str, Callable[[Switch, Path], Arbitrator]] = {
@@ -32,8 +32,8 @@ SIDES: dict[str, Callable[[Switch, Path], Arbitrator]] = {
 }
 TIMEOUTS = {"default timeouts": None, "`timeout: 1250`": 1250}
 
-STEADY_HEARTBEATS = (1, 2)
-"""The faults come when the cluster has been whole for that long: as they do outside of a laboratory."""
+STEADY_SECONDS = 8.0
+"""For so long the clusters are whole before a fault, as they are outside of a laboratory, and then up to a heartbeat longer."""
 
 CLUSTERS_AT_ONCE_MAX = 5
 """Of one side and one timeout; with more of them two processors would be what is measured."""
@@ -143,11 +143,11 @@ def plans(runs: int, sides: Iterable[str], wanted: str) -> Iterator[Plan]:
     clusters = min(runs, CLUSTERS_AT_ONCE_MAX)
     for name, timeout_ms in TIMEOUTS.items():
         for side in sides:
+            settings = Settings(timeout_ms=timeout_ms)
+            pause_s = (STEADY_SECONDS, STEADY_SECONDS + heartbeat_s(settings))
             for number in range(clusters):
-                rounds = len(range(number, runs, clusters))
-                yield Plan(
-                    f"{name}, {side}, {number + 1}", Settings(timeout_ms=timeout_ms), 2, SIDES[side], _turned(faults, number) * rounds
-                )
+                all_faults = _turned(faults, number) * len(range(number, runs, clusters))
+                yield Plan(f"{name}, {side}, {number + 1}", settings, 2, SIDES[side], all_faults, pause_s)
 
 
 def _turned(faults: tuple[Fault, ...], by: int) -> tuple[Fault, ...]:

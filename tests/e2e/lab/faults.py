@@ -117,11 +117,12 @@ def some_side(now: Mapping[int, State]) -> frozenset[int] | None:
     return side if side and side != now.keys() and only_side(now, side) else None
 
 
-def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int, heartbeats_before: tuple[int, int]) -> Outcome:
-    """Lets it happen to a whole cluster at any moment of that time, and waits until the nodes have made the best of it."""
+def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int, pause_s: tuple[float, float]) -> Outcome:
+    """Lets it happen to a cluster at a moment of `pause_s`, its least and its most, from now on, and waits until the nodes have made the best
+    of it."""
     watch = cluster.watch
     scene = Scene(cluster, random.Random(seed))
-    scene.pause(*(count * scene.heartbeat_s for count in heartbeats_before))
+    scene.pause(*pause_s)
     start = time.monotonic()
     at = fault.happen(scene)
     wanted = fault.winners
@@ -304,6 +305,13 @@ def daemon_hangs_then_split(scene: Scene) -> float:
     return at
 
 
+def isolated_and_hung(scene: Scene) -> float:
+    hang_daemon(1)(scene)
+    at = time.monotonic()
+    scene.isolate(1)
+    return at
+
+
 def path_cut_then_isolated(number: int) -> Callable[[Scene], float]:
     """The node has no arbitrator for so long that its device has given up, and tries again; then it loses the other node too."""
 
@@ -423,6 +431,8 @@ TWO_NODES = (
     Fault("split, then the holder's daemon hangs", after_split(hang_daemon(1)), UPPER),
     Fault("daemon killed, then split", daemon_killed_then_split, UPPER),
     Fault("split, and the daemon is killed before corosync sees it", split_then_daemon(kill_daemon(1)), UPPER),
+    Fault("split, and the daemon hangs before corosync sees it", split_then_daemon(hang_daemon(1)), UPPER),
+    Fault("daemon hangs, then split", daemon_hangs_then_split, UPPER),
     Fault("node 1 long without arbitrator, then isolated", path_cut_then_isolated(1), UPPER),
     Fault("node 2 long without arbitrator, then isolated", path_cut_then_isolated(2), LOWER),
     Fault("node 2 does not hear node 1", one_way(1, 2), LOWER),
@@ -430,11 +440,8 @@ TWO_NODES = (
     Fault("node 2 shuts down", shut_down(2), LOWER, keeps=True),
 )
 
-HUNG = (
-    Fault("split, and the daemon hangs before corosync sees it", split_then_daemon(hang_daemon(1)), UPPER),
-    Fault("daemon hangs, then split", daemon_hangs_then_split, UPPER),
-)
-"""No server can tell such a node from one that is off the network, which gives up long before corosync does: not promised."""
+UNREACHABLE_AND_HUNG = Fault("node 1 isolated, and its daemon hangs", isolated_and_hung, UPPER)
+"""No server can tell such a node from one without power: not promised."""
 
 ARBITRATORS = (
     Fault("the arbitrator restarts just as the nodes split", vote_returns_in_a_split, EITHER),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.e2e.lab.arbitrator import Arbitrator
 from tests.e2e.lab.cluster import Cluster, running_cluster
-from tests.e2e.lab.faults import Fault, Outcome, observe
+from tests.e2e.lab.faults import Fault, Outcome, heartbeat_s, observe
 from tests.e2e.lab.network import Switch
 from tests.e2e.lab.settings import Settings
 from tests.e2e.lab.watch import OVERLAP_RESOLUTION_SECONDS
@@ -27,15 +27,15 @@ START_SECONDS_MAX = 600
 
 @dataclass(frozen=True)
 class Plan:
-    """One cluster, and the faults that happen to it one after the other, at any moment between the least and the most heartbeats after
-    its start or repair."""
+    """One cluster, and the faults that happen to it one after the other, each at any moment of `pause_s` after its start or repair;
+    of two heartbeats, if that says nothing."""
 
     name: str
     settings: Settings
     nodes: int
     kind: Callable[[Switch, Path], Arbitrator]
     faults: tuple[Fault, ...]
-    heartbeats_before: tuple[int, int] = (0, 2)
+    pause_s: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _run_fault(plan: Plan, cluster: Cluster[Arbitrator], fault: Fault) -> Result
     """A cluster that is repaired has all its votes again, whatever happened."""
     outcome, logs = None, ""
     try:
-        outcome = observe(cluster, fault, random.getrandbits(32), plan.heartbeats_before)
+        outcome = observe(cluster, fault, random.getrandbits(32), plan.pause_s or (0.0, 2 * heartbeat_s(plan.settings)))
         logs = cluster.evidence()
         cluster.restore()
         overlap_s = cluster.watch.overlap(outcome.start)
