@@ -118,8 +118,7 @@ def some_side(now: Mapping[int, State]) -> frozenset[int] | None:
 
 
 def observe(cluster: Cluster[Arbitrator], fault: Fault, seed: int, pause_s: tuple[float, float]) -> Outcome:
-    """Lets it happen to a cluster at a moment of `pause_s`, its least and its most, from now on, and waits until the nodes have made the best
-    of it."""
+    """Lets it happen after a pause of between these two, and waits until the nodes have made the best of it."""
     watch = cluster.watch
     scene = Scene(cluster, random.Random(seed))
     scene.pause(*pause_s)
