@@ -81,12 +81,13 @@ def wait_s(schedule: Schedule) -> float:
     """The longest wait of a partition that can have the vote, from the last fault, or from when all its nodes are connected.
 
     H + T for a holder that hangs or is silent; a sleep and a poll for one that gave up before its ring changed, which heuristics keep
-    from polling for half of ST at most; ST for one whose daemon was killed or hangs, or that goes on casting.
+    from polling for half of ST at most; ST for one whose daemon was killed or hangs, or that goes on casting,
+    and once more where its ring may have changed again meanwhile.
     """
     setup = schedule.setup
     was_killed = not setup.tls or any(isinstance(fault, KillDaemon | KillCorosync | HangDaemon) for fault in schedule.faults)
     steady = setup.heartbeat_s + setup.timeout_s + 1.9 * setup.poll_s + (setup.sync_timeout_s / 2 if setup.heuristics_s else 0.0)
-    frozen = setup.sync_timeout_s if was_killed or not setup.gives_up_its_vote else 0.0
+    frozen = 2 * setup.sync_timeout_s if was_killed or not setup.gives_up_its_vote else 0.0
     return max(steady, frozen) + UNKNOWN_TOKEN_S + 2 * setup.token_s + 1.0
 
 
