@@ -270,7 +270,7 @@ class Arbiter:
         algorithm = cluster.algorithm
         member = Member(init.node_id, init.ring_id or NO_RING_ID, keep_active_partition=self._settings.keep_active_partition)
         node = Node(peer.connection, peer.address, init.node_id, algorithm, now, peer.session, member)
-        node.answered_at = node.echoed_at = now
+        node.answered_at = node.echoed_at = node.ticked_at = now
         cluster.at(now)
         cluster.add(node)
         peer.node, peer.cluster = node, cluster
@@ -307,8 +307,8 @@ class Arbiter:
         if cluster.granting is None or node.claimed_by is not None:
             return False
         cluster.at(now)
-        if node.asked_at is None:
-            cluster.granting.presence.probe(node)
+        if not cluster.granting.presence.ask(node):
+            return False
         node.claimed_by = peer.connection
         peer.claim = Claim(init, node)
         peer.session.defer()
@@ -389,15 +389,15 @@ class Arbiter:
 
     def _echo(self, node: Node, cluster: Cluster, message: EchoRequest, now: float) -> None:
         self._outbox.answer_echo(node)  # one that still waits, of a node that does not wait for answers
-        node.echoed_at = now
-        node.waiting_echo = message
+        node.take_echo(message, now)
         late_by = 0.0 if cluster.granting is None else cluster.granting.late_by(node)
         if late_by is None:
             return
-        if late_by == 0.0 or now < self._in_time_from:
+        due = node.ticked_at + late_by
+        if due <= now or now < self._in_time_from:
             self._outbox.answer_echo(node)
         else:
-            node.echo_due = now + late_by
+            node.echo_due = due
             self._deadlines.schedule(node.connection, node.echo_due)
 
     def _after(self, cluster: Cluster, now: float) -> None:

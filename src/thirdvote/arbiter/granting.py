@@ -112,6 +112,7 @@ class GrantingReferee:
         """They were there already when this referee began; what they were told then, they go by."""
         for node in nodes:
             node.asked_at = node.behind_since = node.vote_number = node.quorate = None
+            node.looking = False
             self._judge.came(node.node_id, holds=node.has_vote)
             if node.membership_list is not None:
                 self.holders.reported(node, self.board.nodes, self.board.now, is_first=True)
@@ -169,7 +170,7 @@ class GrantingReferee:
 
     def overdue(self, node: Node) -> None:
         """Its next echo should have come."""
-        self.presence.probe(node)
+        self.presence.ask(node)
         self._look_again()
 
     def inspected(self, node: Node, *, acknowledged: bool) -> None:
@@ -335,10 +336,12 @@ class GrantingReferee:
                 self._press(holder)
                 self._known_waits[holder.node_id] = self._wait_for(holder)
             wait = self._known_waits[holder.node_id]
-            if wait is None:
-                self._drop(holder, self._why_released(holder))
-            else:
+            if wait is not None:
                 waits.append(wait)
+            elif self._speaker(holder) is None and not self.presence.is_heard_of(members):
+                waits.append(Wait(holder.node_id, "those who are to have the vote are asked first if they are there", None))
+            else:
+                self._drop(holder, self._why_released(holder))
         return waits
 
     def _press(self, holder: Holder) -> None:

@@ -38,6 +38,8 @@ class Holder:
     ring_id: RingId | None = None
     members: frozenset[NodeId] | None = None
     left_out: bool = False
+    left_by: RingId | None = None
+    """The ring without it that was reported first."""
     changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
     polled_ring: RingId | None = None
@@ -143,9 +145,9 @@ class Holders:
                 if _is_newer(node.ring_id, holder.ring_id):
                     holder.ring_changed(now, witnessed=not is_first)
                     holder.ring_id, holder.members, holder.left_out = node.ring_id, members, False
-            elif not holder.left_out and _lost_ring(holder, node):
+            elif _lost_ring(holder, node) and (not holder.left_out or (is_first and _is_newer(node.ring_id, holder.left_by))):
                 holder.ring_changed(now, witnessed=not is_first)
-                holder.left_out, holder.refused_at = True, None
+                holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
         self._presume_mates(node, nodes, now)
 
     def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float) -> None:

@@ -37,6 +37,8 @@ class Node:
     answered_at: float = 0.0
     echoed_at: float = 0.0
     """When the last echo came that was answered, and the last one at all; at first, when the node joined."""
+    ticked_at: float = 0.0
+    """When the last echo left the node, at the earliest: echoes can be held up on their way, but its ticks are a heartbeat apart."""
     waiting_echo: EchoRequest | None = None
     echo_due: float | None = None
     """An echo that is not answered yet; with no time for it while the node is not to be answered at all."""
@@ -96,6 +98,12 @@ class Node:
 
     def take_keep_active_partition(self, on: bool) -> None:
         self.member = replace(self.member, keep_active_partition=on)
+
+    def take_echo(self, message: EchoRequest, now: float) -> None:
+        """A clock that is slow by less than a thousandth moves `ticked_at` along."""
+        heartbeat = self.session.heartbeat_ms / 1000
+        self.waiting_echo, self.echoed_at = message, now
+        self.ticked_at = min(now, self.ticked_at + 1.001 * heartbeat)
 
     def note_vote(self, vote: Vote, because: str) -> None:
         """Remember a vote that goes out to this node, in a reply or in a VOTE_INFO."""

@@ -57,7 +57,7 @@ def absence_of(node: Node, ending: Ending, delivered: bool, now: float) -> Absen
     """How it was lost. A goodbye is that of a daemon that ends, unless it may have given up for want of an answer."""
     heartbeat = node.session.heartbeat_ms / 1000
     match ending:
-        case Ending.GOODBYE if delivered and not node.errors_sent and now < node.echoed_at + heartbeat - TICK_S - (node.round_trip or 0.0):
+        case Ending.GOODBYE if delivered and not node.errors_sent and now < node.ticked_at + heartbeat - TICK_S - (node.round_trip or 0.0):
             return Absence(Manner.ENDED, now, node.answered_at, node.echoed_at, now)
         case Ending.GOODBYE:
             return Absence(Manner.GAVE_UP, now, node.answered_at, node.echoed_at, now)

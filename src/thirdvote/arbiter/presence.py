@@ -18,6 +18,9 @@ PROBE_ROUND_TRIPS = 8
 OVERDUE_SHARE = 1.2
 """A node that has not been heard for so many heartbeats is asked, so that something is known of it before it is given up."""
 
+HEARD_S = 0.5
+"""How long a word of a node counts as its latest."""
+
 PROBE_AGAIN_S = 1.0
 """A node that has answered and still reports nothing is asked again."""
 
@@ -53,10 +56,27 @@ class Presence:
                 node.behind_since, node.answered_probe, node.probed_at = now, False, None
             may_be_there = node.asked_at is None or node.acknowledged
             if may_be_there and (node.probed_at is None or now >= node.probed_at + PROBE_AGAIN_S):
-                self.probe(node)
+                self._probe(node)
 
-    def probe(self, node: Node) -> None:
-        """Asks the node to answer, if it is there; changes nothing for it."""
+    def ask(self, node: Node) -> bool:
+        """Asks the node to answer, if it is not asked already; False if it can not be asked, as it has reported nothing yet."""
+        if node.asked_at is None:
+            self._probe(node)
+        return node.asked_at is not None
+
+    def is_heard_of(self, members: frozenset[NodeId]) -> bool:
+        """A node with this membership has spoken just now, so that it is still its membership; else they are asked."""
+        nodes = [node for node in self.board.nodes.values() if node.member.membership_list == members]
+        if any(self.board.now < node.session.last_heard + HEARD_S for node in nodes):
+            return True
+        for node in nodes:
+            self.ask(node)
+        return False
+
+    def _probe(self, node: Node) -> None:
+        """Changes nothing for the node. One that has reported nothing does not expect it yet."""
+        if node.membership_list is None:
+            return
         node.probed_at = self.board.now
         self._actions.probe(node)
         self.asked(node)
@@ -135,7 +155,9 @@ class Presence:
 
 def overdue_at(node: Node) -> float | None:
     """When a node that is asked nothing has to have been heard again."""
-    return None if node.asked_at is not None else node.session.last_heard + OVERDUE_SHARE * node.session.heartbeat_ms / 1000
+    if node.asked_at is not None or node.membership_list is None:
+        return None
+    return node.session.last_heard + OVERDUE_SHARE * node.session.heartbeat_ms / 1000
 
 
 def silence(node: Node) -> Absence:
