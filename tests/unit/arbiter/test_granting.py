@@ -252,6 +252,34 @@ class TestRingsThatNobodySaw:
         assert world.votes() == {1: ACK}
 
 
+class TestWhoIsToHaveTheVote:
+    def test_is_asked_first_if_it_is_there_when_time_releases_the_other(self) -> None:
+        """What became of the lost node's ring is known from it alone, and it may have been away for a while itself."""
+        world = World(SAFE)
+        one, two = world.settled(1, 2)
+        two.answers = False
+        world.pass_time(1.0)
+        one.membership(ring(1, 14), 1)
+        one.answers = False
+        while (wait := world.waits_s()) is None or wait > 2.0:
+            world.pass_time(1.0, one)
+        world.pass_time(3.0)
+        assert world.votes()[1] is not ACK
+        one.answer(*one.unanswered())
+        assert world.votes()[1] is ACK
+
+    def test_is_asked_nothing_before_it_has_reported_anything(self) -> None:
+        world = World(SAFE)
+        one, two = world.settled(1, 2)
+        one.leave(Ending.CLOSED)
+        one = world.connect()
+        one.preinit()
+        one.init(1, ring_id=ring(1, 6))
+        two.quorum(1, 2)
+        world.pass_time(5.0, two)
+        assert not one.unanswered()
+
+
 class TestThoseThatGoOnCasting:
     def test_2nodelms_waits_until_corosync_has_waited(self) -> None:
         world = World(SAFE)

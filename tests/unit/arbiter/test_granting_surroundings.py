@@ -144,6 +144,18 @@ class TestLateAnswers:
         world.pass_time(0.02)
         assert [message.type for message in one.take()] == [EchoReply.type]
 
+    def test_one_that_was_held_up_on_its_way_by_the_ticks_of_its_node(self) -> None:
+        """The node's next tick is a heartbeat after it sent the echo, not after it came."""
+        world, one, two = self.whole()
+        world.pass_time(H)
+        one.echo()
+        two.echo()
+        world.pass_time(H + 0.5, two)
+        one.take()
+        one.echo()
+        world.pass_time(0.9 * H - 0.5 + 0.01)
+        assert [message.type for message in one.take()] == [EchoReply.type]
+
     def test_one_of_a_cluster_that_is_not_whole_at_once(self) -> None:
         _, one, two = self.whole()
         two.leave()

@@ -16,7 +16,8 @@ HEARTBEAT_S = 8.0
 
 def echoed_at(time: float) -> Node:
     found = node(1, ring(1, 10), 1, 2)
-    found.echoed_at, found.answered_at, found.session.last_heard = time, time - HEARTBEAT_S, time + 1
+    found.echoed_at = found.ticked_at = time
+    found.answered_at, found.session.last_heard = time - HEARTBEAT_S, time + 1
     return found
 
 

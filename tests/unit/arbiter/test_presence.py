@@ -7,7 +7,17 @@ import pytest
 from tests.unit.arbiter.test_holders import node
 from tests.world import LOWEST, ring
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.presence import INSPECTED_S, PROBE_AGAIN_S, PROBE_S_MAX, PROBE_S_MIN, Presence, overdue_at, patience, silence
+from thirdvote.arbiter.presence import (
+    HEARD_S,
+    INSPECTED_S,
+    PROBE_AGAIN_S,
+    PROBE_S_MAX,
+    PROBE_S_MIN,
+    Presence,
+    overdue_at,
+    patience,
+    silence,
+)
 from thirdvote.arbiter.referee import Board
 from thirdvote.arbiter.releases import Manner
 from thirdvote.decide.view import Verdict
@@ -82,8 +92,9 @@ def test_one_that_does_not_answer_is_absent_after_some_round_trips() -> None:
 def test_an_answer_to_an_older_message_is_a_sign_of_life_and_the_time_begins_anew() -> None:
     two = node(2, ring(1, 10), 1, 2)
     presence, _, board = present(two)
-    for _ in range(2):
-        presence.probe(two)
+    presence.ask(two)
+    two.vote_info_number += 1
+    presence.asked(two)
     board.now += 0.9
     presence.answered(two, 1)
     board.now += 0.9
@@ -95,7 +106,7 @@ def test_an_answer_to_an_older_message_is_a_sign_of_life_and_the_time_begins_ane
 def test_its_kernel_is_looked_at_when_it_has_had_the_time_to_answer_and_the_look_counts_for_a_moment() -> None:
     two = node(2, ring(1, 10), 1, 2)
     presence, asked, board = present(two)
-    presence.probe(two)
+    presence.ask(two)
     presence.look(two)
     assert asked.inspected == []
     board.now += PROBE_S_MAX
@@ -128,11 +139,30 @@ def test_an_echo_after_a_late_answer_tells_that_it_was_heard() -> None:
     assert not silence(two).late
 
 
+def test_a_node_that_has_reported_nothing_is_not_asked() -> None:
+    two = node(2, ring(1, 10), 1, 2)
+    two.membership_list = None
+    presence, asked, _ = present(two)
+    assert not presence.ask(two)
+    assert asked.probed == []
+    assert overdue_at(two) is None
+
+
+def test_a_partition_is_heard_of_by_a_word_of_just_now_and_is_asked_for_one_else() -> None:
+    one, two = node(1, ring(1, 14), 1), node(2, ring(2, 14), 2)
+    presence, asked, board = present(one, two)
+    one.session.last_heard = board.now - HEARD_S
+    assert not presence.is_heard_of(frozenset({NodeId(1)}))
+    assert asked.probed == [1]
+    one.session.last_heard = board.now
+    assert presence.is_heard_of(frozenset({NodeId(1)}))
+
+
 @pytest.mark.parametrize(("acknowledged", "manner"), [(True, Manner.HANGS), (False, Manner.SILENT)])
 def test_a_daemon_hangs_when_its_kernel_has_what_it_was_asked(acknowledged: bool, manner: Manner) -> None:
     two = node(2, ring(1, 10), 1, 2)
     presence, _, _ = present(two)
-    presence.probe(two)
+    presence.ask(two)
     two.acknowledged = acknowledged
     assert silence(two).manner is manner
 
