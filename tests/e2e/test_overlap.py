@@ -36,6 +36,14 @@ def test_both_sides_are_quorate_until_the_end() -> None:
     assert overlaps([*TOGETHER, Change(2.0, 1, quorate(1)), Change(3.0, 2, quorate(2))], 9.0) == [(2.0, 9.0)]
 
 
+def test_two_sides_that_are_in_one_ring_again_are_one() -> None:
+    alone = State(quorate=True, members=frozenset({1}), ring=BOTH)
+    joining = State(quorate=True, members=BOTH, ring=BOTH)
+    assert overlaps([Change(0.0, 1, alone), Change(0.0, 2, without_quorum(2)), Change(1.0, 2, joining)], 9.0) == []
+    apart = State(quorate=True, members=frozenset({1}), ring=frozenset({1}))
+    assert overlaps([Change(0.0, 1, apart), Change(0.0, 2, without_quorum(2)), Change(1.0, 2, joining)], 9.0) == [(1.0, 9.0)]
+
+
 def test_a_node_without_power_reports_nothing() -> None:
     assert overlaps([*TOGETHER, Change(2.0, 2, State()), Change(3.0, 1, quorate(1))], 9.0) == []
 

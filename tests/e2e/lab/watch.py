@@ -189,7 +189,11 @@ def overlaps(changes: Iterable[Change], end: float) -> list[tuple[float, float]]
 
 def _two_sides_quorate(now: Mapping[int, State]) -> bool:
     quorate = {node: state for node, state in now.items() if state.quorate}
-    return any(other not in state.members for state in quorate.values() for other in quorate)
+    return any(
+        other not in state.members and not (other in state.ring and node in quorate[other].ring)  # they have found each other again
+        for node, state in quorate.items()
+        for other in quorate
+    )
 
 
 class _Monitor:
