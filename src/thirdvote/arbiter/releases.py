@@ -190,8 +190,13 @@ class Timing:
         leaves = absence.manner is Manner.ENDED and 0 <= changed - absence.at < LEAVES_S
         if self.token_known or not (believed or leaves):
             return self.steps_at_most
-        since = absence.at if absence.alive is None else absence.alive
-        return STEPS_OF_TOKEN * min(self.token, max(TOKEN_S_MIN, (changed - since) / TOKENS_TO_NOTICE))
+        return STEPS_OF_TOKEN * self.token_before(changed, absence.alive)
+
+    def token_before(self, changed: float, alive: float | None) -> float:
+        """The token timeout at most, if a sign of life came before the ring was lost that changed then."""
+        if self.token_known or alive is None:
+            return self.token
+        return min(self.token, max(TOKEN_S_MIN, (changed - alive) / TOKENS_TO_NOTICE))
 
     @property
     def steps_at_most(self) -> float:
@@ -256,9 +261,9 @@ def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
         case Manner.GAVE_UP:
             return absence.at if ring.changed_at is None else _timer_after(ring.changed_at, absence.at, absence, timing)
         case Manner.CLOSED:
-            return _unattended(absence.at + timing.timeout, ring, timing)
+            return _unattended(absence.at + timing.timeout, absence, ring, timing)
         case Manner.HANGS:
-            return max(_gives_up(absence, timing), _unattended(_hangs(absence, timing), ring, timing))
+            return max(_gives_up(absence, timing), _unattended(_hangs(absence, timing), absence, ring, timing))
         case Manner.SILENT:
             return _silent(absence, ring, timing)
         case Manner.DROPPED:
@@ -294,13 +299,16 @@ def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:
     return latest
 
 
-def _unattended(dropped: float, ring: Ring, timing: Timing) -> float:
-    """Of a device that nobody polls for, whose vote is dropped then unless a change of the ring makes Corosync wait."""
+def _unattended(dropped: float, absence: Absence, ring: Ring, timing: Timing) -> float:
+    """Of a device that nobody polls for, whose vote is dropped then unless a change of the ring makes Corosync wait.
+
+    A node that does not hear the others, but is heard by them, has its new ring a token timeout before they have theirs.
+    """
     alive_until = dropped
     if ring.unpolled_since is not None:
         alive_until = max(alive_until, ring.unpolled_since + timing.sync_timeout)
     for change in ring.changes:
-        at_the_earliest = change.at - SKEW_S - timing.heuristics - timing.token - timing.steps_at_most
+        at_the_earliest = change.at - SKEW_S - timing.heuristics - timing.token_before(change.at, absence.alive)
         if not change.witnessed or at_the_earliest < alive_until:
             alive_until = max(alive_until, change.at + timing.skew + timing.sync_timeout)
     match ring.mates:
