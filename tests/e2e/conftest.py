@@ -21,6 +21,10 @@ PROGRAMS = (
 )
 
 
+CLUSTERS_AT_ONCE_MAX = 12
+"""Of one file. To start more takes longer than some faults one after the other, and a processor with too much to do is a fault too."""
+
+
 @pytest.fixture(scope="session")
 def real_nodes() -> None:
     """Leaves the test out where there can be no cluster."""
@@ -50,14 +54,15 @@ def cluster(shared_cluster: StockCluster) -> StockCluster:
 
 @pytest.fixture(scope="module")
 def results(request: pytest.FixtureRequest, real_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    """By the names of the faults that the module's tests ask for as `fault`: what came of them, each in a cluster of its own as SETTINGS
-    and NODES say, at `thirdvote serve` with OPTIONS."""
+    """By the names of the faults that the module's tests ask for as `fault`: what came of them, in clusters as SETTINGS and NODES say,
+    at `thirdvote serve` as it is installed."""
     module = request.module
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.module is module]
     parameters = [item.callspec.params.get("fault") for item in items if hasattr(item, "callspec")]
     asked = {fault.name: fault for fault in parameters if isinstance(fault, Fault)}
-    kind = partial(OwnNames, options=("--log-level", "debug", *getattr(module, "OPTIONS", ())))
-    plans = [Plan(fault.name, module.SETTINGS, module.NODES, kind, (fault,)) for fault in asked.values()]
+    kind = partial(OwnNames, options=("--log-level", "debug"))
+    shares = [tuple(asked.values())[number::CLUSTERS_AT_ONCE_MAX] for number in range(CLUSTERS_AT_ONCE_MAX)]
+    plans = [Plan(f"c{number}", module.SETTINGS, module.NODES, kind, share) for number, share in enumerate(shares) if share]
     folder = tmp_path_factory.mktemp(module.__name__.rpartition(".")[2])
     return {result.fault.name: result for result in run_side_by_side(plans, folder)}
 

@@ -66,7 +66,7 @@ def hung(at: float) -> Step:
 
 CASES = (
     Case("node 1 isolated while its echo is not answered yet", 1, (isolated(3.0, 1),)),
-    Case("node 1 isolated when its echo has been answered", 1, (isolated(7.2, 1),)),
+    Case("node 1 isolated when its echo has been answered", 1, (isolated(7.6, 1),)),
     Case("split", 2, (apart(3.0),)),
     Case("split, then node 1 falls silent", 1, (apart(0.5), isolated(6.0, 1))),
     Case("split, then the daemon of node 1 is killed", 1, (apart(0.5), killed(5.5))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -79,18 +79,25 @@ def run_side_by_side(plans: Iterable[Plan], folder: Path, say: Callable[[Result]
                 all_started.wait(START_SECONDS_MAX)
                 return [Result(plan, fault, None, error, "") for fault in plan.faults]
             all_started.wait(START_SECONDS_MAX)
-            results = []
-            for fault in plan.faults:
-                result = _run_fault(plan, cluster, fault)
-                results.append(result)
-                say(result)
-                if result.problem is not None:
-                    break
-            return results
+            return list(_run_faults(plan, cluster, say))
 
     with ThreadPoolExecutor(len(plans)) as pool:
         futures: list[Future[list[Result]]] = [pool.submit(run, plan) for plan in plans]
         return [result for future in futures for result in future.result()]
+
+
+def _run_faults(plan: Plan, cluster: Cluster[Arbitrator], say: Callable[[Result], None]) -> Iterator[Result]:
+    """Where one can not be repaired, those after it have its problem."""
+    broken: Exception | None = None
+    for fault in plan.faults:
+        result = _run_fault(plan, cluster, fault) if broken is None else Result(plan, fault, None, broken, "")
+        if result.problem is not None and broken is None:
+            try:
+                cluster.restore()
+            except Exception as error:
+                broken = error
+        say(result)
+        yield result
 
 
 def _run_fault(plan: Plan, cluster: Cluster[Arbitrator], fault: Fault) -> Result:
