@@ -208,7 +208,7 @@ def _ring(life: Life, found: Echoes) -> Ring:
         return Ring()
     reports = life.ring + life.pausing
     if reports < min(found.gave_up, life.stops_at, life.mute_from):
-        return Ring(unpolled_since=reports + life.delay)
+        return Ring(unpolled_since=reports + life.delay, unpublished_since=reports + life.delay)
     changed_at = life.ring + life.reported
     return Ring(changed_at, (RingChange(changed_at, witnessed=True),))
 

@@ -40,7 +40,7 @@ from thirdvote.arbiter.interface import (
 )
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.outbox import Outbox
-from thirdvote.arbiter.peer import Claim, Peer, absence_of, claim_due, next_deadline
+from thirdvote.arbiter.peer import Claim, Peer, absence_of, claim_due, given_up_at, next_deadline
 from thirdvote.arbiter.presence import overdue_at
 from thirdvote.arbiter.record import Past
 from thirdvote.arbiter.releases import Absence
@@ -142,7 +142,7 @@ class Arbiter:
     def remembered(self, name: ClusterName) -> tuple[NodeId, ...]:
         """Nodes that may hold the vote of a cluster of which none is connected."""
         holders = self._remembered.get(name)
-        return tuple(sorted(holders.by_node)) if holders is not None else ()
+        return () if holders is None else tuple(sorted(node_id for node_id, each in holders.by_node.items() if not each.presumed))
 
     def counts(self) -> tuple[int, int]:
         """Connections, and clusters."""
@@ -209,7 +209,7 @@ class Arbiter:
                 self._after(peer.cluster, now)
         if peer.claim is not None and claim_due(peer.claim) <= now:
             self._settle_claim(peer, peer.claim, now)
-        deadline = peer.session.deadline()
+        deadline = given_up_at(peer)
         if deadline is not None and deadline <= now:
             self._close(peer, self._expiry_reason(peer, now), now)
 
@@ -499,7 +499,7 @@ class Arbiter:
             return
         holders = granting.holders
         before = holders.record()
-        holders.forget_ended()
+        holders.put_away()
         if holders.record() != before:
             self._outbox.persist(cluster.name, holders.record())
         if holders.by_node:

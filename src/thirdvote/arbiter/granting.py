@@ -136,7 +136,7 @@ class GrantingReferee:
     def quorum_changed(self, node: Node) -> Verdict:
         holder = self.holders.by_node.get(node.node_id)
         if holder is not None and node.reported:
-            holder.published = True
+            holder.unpublished_since = None
         if self._judge.answers_questions and node.told is not None:
             self._evaluate(node.node_id)
         else:
@@ -388,7 +388,7 @@ class GrantingReferee:
         if holder.refused_at is None:
             return None
         rule = self._timing(holder)
-        if not holder.published and holder.members is not None and len(holder.members) > 1:
+        if holder.unpublished_since is not None and holder.members is not None and len(holder.members) > 1:
             return holder.refused_at + rule.sync_timeout
         return holder.refused_at + max(rule.steps_at_most, rule.heuristics)
 

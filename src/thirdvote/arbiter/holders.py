@@ -16,7 +16,7 @@ from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, RingChange
 from thirdvote.domain import Algorithm, NodeId, RingId
 
 IN_FLIGHT_S = 8.0
-"""A vote that was given so long before a change of the ring is in force: the token was lost after that (2.4 token timeouts)."""
+"""From the loss of the token to a new ring (2.4 token timeouts). A vote that was given longer before a change of the ring is in force."""
 
 CHANGES_MAX = 8
 """Changes of a lost node's ring that are kept one by one; of a link that flaps for long, the later ones are kept as one."""
@@ -26,7 +26,8 @@ CHANGES_MAX = 8
 class Holder:
     """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known;
     `left_out`: others have formed rings without it since. `changed_at`, `changes`, `unpolled_since` and `in_flight` are those of `Ring`.
-    `refused_at`: when it answered a NACK for that ring; `published`: its Corosync has told it since it reported that ring if it has quorum.
+    `refused_at`: when it answered a NACK for that ring; `unpublished_since`: when it reported that ring, until its Corosync
+    has told it if it has quorum there.
 
     `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
     report quorum, though it was not given a vote of which there is a record, and is in none.
@@ -47,7 +48,7 @@ class Holder:
     unpolled_since: float | None = None
     in_flight: bool = False
     refused_at: float | None = None
-    published: bool = False
+    unpublished_since: float | None = None
     acked_at: float | None = None
     uses_heuristics: bool = False
     ticket: int | None = None
@@ -110,11 +111,11 @@ class Holders:
             elif holder.ticket in tickets and not holder.durable:
                 del self.by_node[node_id]
 
-    def forget_ended(self) -> None:
-        """Where nobody is connected any more: who ended by itself is of no account."""
-        for node_id, holder in tuple(self.by_node.items()):
-            if holder.presumed or (holder.absence is not None and holder.absence.manner is Manner.ENDED):
-                del self.by_node[node_id]
+    def put_away(self) -> None:
+        """Nobody is connected any more. Who ended by itself may report quorum for a moment at the most, which is not worth a record."""
+        for holder in self.by_node.values():
+            if holder.absence is not None and holder.absence.manner is Manner.ENDED:
+                holder.presumed, holder.durable, holder.ticket = True, False, None
 
     def outside(self, members: Collection[NodeId]) -> list[Holder]:
         return [holder for node_id, holder in self.by_node.items() if node_id not in members]
@@ -138,6 +139,7 @@ class Holders:
         """
         members = node.member.membership_list
         assert members is not None
+        others_noticed = self._noticed_by(node, now) if is_first else now
         for holder in self.by_node.values():
             if holder.node_id == node.node_id:
                 self._reported_itself(holder, node, members, now)
@@ -146,15 +148,24 @@ class Holders:
                     holder.ring_changed(now, witnessed=not is_first)
                     holder.ring_id, holder.members, holder.left_out = node.ring_id, members, False
             elif _lost_ring(holder, node) and (not holder.left_out or (is_first and _is_newer(node.ring_id, holder.left_by))):
-                holder.ring_changed(now, witnessed=not is_first)
+                holder.ring_changed(others_noticed, witnessed=not is_first)
                 holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
         self._presume_mates(node, nodes, now)
+
+    def _noticed_by(self, node: Node, now: float) -> float:
+        """When the others have noticed, at the latest, that they lost this node. If it was away for a moment only, its Corosync may have
+        begun anew, and be in a ring of its own before the others know anything.
+        """
+        known = self.by_node.get(node.node_id)
+        if known is None or known.absence is None or known.absence.alive is None or now >= known.absence.at + IN_FLIGHT_S:
+            return now
+        return now + IN_FLIGHT_S
 
     def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float) -> None:
         holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
         holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
         holder.absence, holder.changed_at, holder.changes = None, None, ()
-        holder.left_out, holder.refused_at, holder.published = False, None, False
+        holder.left_out, holder.refused_at, holder.unpublished_since = False, None, now
         if holder.polled_ring != node.ring_id:
             holder.in_flight = holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
             holder.unpolled_since = now
@@ -172,7 +183,7 @@ class Holders:
         mates = (configured if holder.members is None else holder.members) - {holder.node_id}
         watching = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
         found = Mates.NONE if holder.left_out or not mates else Mates.WATCHING if watching else Mates.AWAY
-        return Ring(holder.changed_at, holder.changes, found, holder.unpolled_since, holder.in_flight)
+        return Ring(holder.changed_at, holder.changes, found, holder.unpolled_since, holder.unpublished_since, holder.in_flight)
 
 
 def _is_newer(ring_id: RingId, known: RingId | None) -> bool:

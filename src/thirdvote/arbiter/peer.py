@@ -8,7 +8,7 @@ from typing import assert_never
 from thirdvote.arbiter.cluster import Cluster
 from thirdvote.arbiter.interface import Ending
 from thirdvote.arbiter.node import Node
-from thirdvote.arbiter.presence import overdue_at, patience, silence
+from thirdvote.arbiter.presence import INSPECTED_S, overdue_at, patience, silence
 from thirdvote.arbiter.releases import Absence, Manner
 from thirdvote.session.server import ServerSession
 from thirdvote.wire.messages import Init
@@ -37,9 +37,17 @@ class Claim:
     node: Node
 
 
+def given_up_at(peer: Peer) -> float | None:
+    """When its connection is ended. A node that has been asked is given the time to answer, and a look is taken at its kernel."""
+    deadline, node = peer.session.deadline(), peer.node
+    if deadline is None or node is None or node.asked_at is None or node.sent_at is None:
+        return deadline
+    return max(deadline, node.sent_at + patience(node) + INSPECTED_S)
+
+
 def next_deadline(peer: Peer) -> float | None:
     """When something of it is due: its session, a late answer, a question, a claim."""
-    times = [peer.session.deadline()]
+    times = [given_up_at(peer)]
     if peer.node is not None and peer.cluster is not None and peer.cluster.granting is not None:
         times += [peer.node.echo_due, overdue_at(peer.node)]
     times.append(None if peer.claim is None else claim_due(peer.claim))

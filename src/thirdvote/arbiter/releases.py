@@ -148,13 +148,15 @@ class Mates(Enum):
 class Ring:
     """`changes` since the node was heard, and no vote was given in the new ring since; `changed_at` the last one, None: no change is known.
     `mates` of the ring that it is in now as far as is known. `unpolled_since`: the node itself had reported a new ring then, and no
-    vote for it has come. `in_flight`: it was given a vote so shortly before its ring changed that the token may have been lost already.
+    vote for it has come; `unpublished_since`: nor has its Corosync told whether it has quorum in it. `in_flight`: it was given a vote
+    so shortly before its ring changed that the token may have been lost already.
     """
 
     changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
     mates: Mates = Mates.NONE
     unpolled_since: float | None = None
+    unpublished_since: float | None = None
     in_flight: bool = False
 
 
@@ -236,8 +238,8 @@ def released_at(absence: Absence, ring: Ring, timing: Timing) -> float | None:
         return None
     if ring.changed_at is not None:
         found = max(found, ring.changed_at + timing.skew + timing.steps(ring.changed_at, absence))
-    if ring.unpolled_since is not None:
-        found = max(found, ring.unpolled_since + timing.steps_at_most)
+    if ring.unpublished_since is not None:
+        found = max(found, ring.unpublished_since + timing.steps_at_most)
     if ring.in_flight and absence.manner is Manner.GAVE_UP:
         found += timing.poll + timing.steps_at_most
     return found if absence.manner is Manner.ENDED else found + MARGIN_S

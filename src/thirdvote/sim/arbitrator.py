@@ -106,7 +106,6 @@ class Arbitrator:
         self._life += 1
         self.started_at = self._engine.now
         past = Past(self._clock.now(), dict(self.disk.records), self.disk.complete)
-        self.disk.complete = True
         self.arbiter = Arbiter(self._settings, past, self._say_time)
         self._say(f"starts with {len(past.records)} records, {'all' if past.complete else 'not all'} that were made")
         self._feed_when_running()

@@ -7,6 +7,7 @@ import pytest
 from tests.world import infos, record, ring
 from thirdvote.arbiter.holders import CHANGES_MAX, IN_FLIGHT_S, Holder, Holders
 from thirdvote.arbiter.node import Node
+from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.arbiter.releases import Absence, Manner, Mates, RingChange
 from thirdvote.config import Limits
 from thirdvote.decide.view import Member
@@ -174,12 +175,13 @@ class TestComingAndGoing:
         holders.reported(node(2, ring(1, 18), 1, 2), {}, 61.0, is_first=False)
         assert holders.by_node[NodeId(2)].uses_heuristics
 
-    def test_where_nobody_is_connected_who_ended_is_of_no_account(self) -> None:
+    def test_where_nobody_is_connected_who_ended_is_in_no_record(self) -> None:
         holders = holding(1, 2)
         holders.went(node(1, ring(1, 10), 1, 2), GONE)
         holders.went(node(2, ring(1, 10), 1, 2), Absence(Manner.ENDED, 100.0, 95.0, 95.0, alive=100.0))
-        holders.forget_ended()
-        assert list(holders.by_node) == [1]
+        holders.put_away()
+        assert holders.record() == ClusterRecord(Algorithm.FFSPLIT, holders.partition, (HolderRecord(NodeId(1), 8_000, unattended=True),))
+        assert set(holders.by_node) == {1, 2}
 
 
 class TestRecords:
