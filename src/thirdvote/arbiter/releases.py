@@ -240,7 +240,7 @@ def released_at(absence: Absence, ring: Ring, timing: Timing) -> float | None:
         found = max(found, ring.changed_at + timing.skew + timing.steps(ring.changed_at, absence))
     if ring.unpublished_since is not None:
         found = max(found, ring.unpublished_since + timing.steps_at_most)
-    if ring.in_flight and absence.manner is Manner.GAVE_UP:
+    if ring.in_flight and absence.manner is not Manner.ENDED:
         found += timing.poll + timing.steps_at_most
     return found if absence.manner is Manner.ENDED else found + MARGIN_S
 

@@ -219,3 +219,17 @@ def test_heuristics_put_the_poll_off() -> None:
     absence, ring = lost(Manner.GAVE_UP, A + 16), gone(A + 60)
     slower = released(absence, ring, timed(heuristics=True)) - released(absence, ring)
     assert slower >= S / 2 - 1.1
+
+
+class TestAVoteInFlight:
+    """It waits in Corosync's queue while the token is lost, and comes into force after the first poll in the new ring: until the next one."""
+
+    @pytest.mark.parametrize("manner", [Manner.SILENT, Manner.DROPPED, Manner.GAVE_UP, Manner.CLOSED, Manner.HANGS])
+    def test_is_waited_for_one_poll_and_the_steps_of_corosync_longer(self, manner: Manner) -> None:
+        own = Ring(unpolled_since=A + 1)
+        later = released(lost(manner, A + 2), Ring(unpolled_since=A + 1, in_flight=True)) - released(lost(manner, A + 2), own)
+        assert later == pytest.approx(timed().poll + timed().steps_at_most)
+
+    def test_is_of_no_account_where_the_device_is_unregistered(self) -> None:
+        ended = lost(Manner.ENDED, A + 2)
+        assert released(ended, Ring(in_flight=True)) == released(ended, Ring())
