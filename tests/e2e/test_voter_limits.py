@@ -73,7 +73,7 @@ def test_few_file_descriptors_bound_the_connections_at_the_start(tmp_path: Path)
 
 def test_no_file_descriptor_left(tmp_path: Path) -> None:
     """Nothing is accepted for a while; whoever waits is served later; the log has a line, not a flood."""
-    with voter_process(tmp_path, "--tls", "off") as voter, voter.node() as node, contextlib.ExitStack() as stack:
+    with voter_process(tmp_path, "--tls", "off", "--history", "off") as voter, voter.node() as node, contextlib.ExitStack() as stack:
         node.join(b"c", 1)
         open_now = len(list(Path(f"/proc/{voter.pid}/fd").iterdir()))
         before = resource.prlimit(voter.pid, resource.RLIMIT_NOFILE)
@@ -89,7 +89,8 @@ def test_no_file_descriptor_left(tmp_path: Path) -> None:
 
 def test_a_node_that_does_not_read_is_dropped_and_the_sender_stays(tmp_path: Path) -> None:
     """Votes pile up for a node whose buffers are full; it is the one that goes."""
-    with voter_process(tmp_path, "--tls", "off", limits={"dead_peer_enabled": "off"}) as voter, voter.node() as node:
+    options = ("--tls", "off", "--handover", "stock")  # which answers each list with votes
+    with voter_process(tmp_path, *options, limits={"dead_peer_enabled": "off"}) as voter, voter.node() as node:
         node.join(b"c", 1)
         with RawNode("127.0.0.1", voter.port, receive_buffer=4_096) as deaf:
             deaf.join(b"c", 2)

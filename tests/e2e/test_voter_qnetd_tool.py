@@ -65,7 +65,7 @@ def ask(path: Path, request: bytes) -> bytes:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("pair")
     port = free_port()
-    options = ("--tls", "off", "--test-algorithm", "on", "--listen", f"127.0.0.1:{port}")
+    options = ("--tls", "off", "--handover", "stock", "--test-algorithm", "on", "--listen", f"127.0.0.1:{port}")
     with voter_process(folder / "ours", *options) as voter, contextlib.ExitStack() as stack:
         voter.port = port
         stock = start_stock(folder)

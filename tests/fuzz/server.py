@@ -22,7 +22,11 @@ from thirdvote.arbiter.interface import (
     Elapsed,
     Ending,
     Input,
+    Inspect,
+    Inspected,
     Note,
+    Persist,
+    Persisted,
     Received,
     Secured,
     Send,
@@ -61,7 +65,7 @@ def target(data: bytes) -> None:
 
 
 def _settings(number: int) -> Settings:
-    handed_out = Settings()
+    handed_out = Settings(late_answers=False)  # the bystander is to be answered at once
     limits = replace(handed_out.limits, clusters=2 if number & 16 else handed_out.limits.clusters, dead_peer_enabled=not number & 32)
     return replace(
         handed_out,
@@ -202,7 +206,8 @@ class _World:
         for effect in effects:
             if isinstance(effect, Send | StartTls | Close):
                 assert effect.connection in self.opened, "an effect is for a connection that is there"
-                assert at_work in self.bystanders or effect.connection not in self.bystanders, "the bystander is left alone"
+                about_bystander = isinstance(event, Persisted) or at_work in self.bystanders
+                assert about_bystander or effect.connection not in self.bystanders, "the bystander is left alone"
             if isinstance(effect, Note) and effect.connection in self.places and effect.node is not None:
                 assert (effect.cluster, effect.node) == self.places[effect.connection], "what is told of a node is told under its name"
             if isinstance(effect, StartTls):
@@ -210,6 +215,11 @@ class _World:
         for effect in effects:
             if isinstance(effect, Close):
                 self.forget(effect.connection)
+        for effect in effects:
+            if isinstance(effect, Persist):
+                self.step(Persisted((effect.ticket,)))
+            elif isinstance(effect, Inspect):
+                self.step(Inspected(effect.connection, acknowledged=False))
 
     def check_bounds(self, event: Input, effects: list[Effect]) -> None:
         received = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thirdvote.arbiter.presence import PROBE_S_MAX
-from thirdvote.arbiter.releases import HEARTBEAT_MS_MIN, MARGIN_S, Timing
+from thirdvote.arbiter.releases import HEARTBEAT_MS_MIN, HEURISTICS_S, MARGIN_S, Timing
 from thirdvote.arbiter.snapshot import Bounds
 from thirdvote.config import ClusterPolicy, Limits
 from thirdvote.domain import Handover
@@ -12,9 +12,9 @@ ADVISED_TIMEOUT_MS = 1_250
 """quorum.device.timeout that gives the shortest heartbeat which corosync-qdevice takes."""
 
 
-def bounds(timing: Timing, policy: ClusterPolicy, limits: Limits) -> Bounds:
+def bounds(timing: Timing, nodes: int, policy: ClusterPolicy, limits: Limits) -> Bounds:
     """All counted from when the survivor's Corosync has noticed the loss of a node. Under `test` there is nothing to hand over."""
-    safe = _longest_wait(timing)
+    safe = _longest_wait(timing, nodes)
     match policy.handover:
         case Handover.SAFE:
             return Bounds(safe, 0.0, _advice(timing, "shortens the hand-over"))
@@ -25,15 +25,16 @@ def bounds(timing: Timing, policy: ClusterPolicy, limits: Limits) -> Bounds:
             return Bounds(limits.dead_peer_coefficient * timing.heartbeat, overlap, 'set `handover = "safe"`, which has no overlap')
 
 
-def _longest_wait(timing: Timing) -> float:
-    """Until a lost node's daemon has given up, or its timer has polled for a ring that changed after it had. Late answers make most
-    waits shorter, but not the longest.
+def _longest_wait(timing: Timing, nodes: int) -> float:
+    """Until a lost node's daemon has given up, Corosync has dropped one that hangs, or a timer has polled for a ring that changed after
+    that; which, with more than two nodes, may be a ring that nobody saw change. Late answers make most waits shorter, not the longest.
     """
     if timing.keeps_casting:
         return timing.skew + timing.sync_timeout + MARGIN_S
     gives_up = 2 * timing.heartbeat
-    timer = timing.skew + timing.sleep + max(timing.heuristics, timing.steps_at_most) + timing.poll
-    return max(gives_up, timer) + MARGIN_S
+    timer = timing.skew + timing.sleep + max(HEURISTICS_S, timing.heuristics, timing.steps_at_most) + timing.poll
+    unseen = gives_up + timing.notice + timer if nodes > 2 else 0.0
+    return max(gives_up, timing.heartbeat + timing.timeout, timer, unseen) + MARGIN_S
 
 
 def _advice(timing: Timing, effect: str) -> str:

@@ -191,7 +191,7 @@ class Cluster:
 
     def _bounds(self, limits: Limits) -> Bounds:
         """Of the slowest of its nodes."""
-        found = [bounds(self.timing_of(node), self.policy, limits) for node in self.nodes.values()]
+        found = [bounds(self.timing_of(node), len(self._configured()), self.policy, limits) for node in self.nodes.values()]
         return max(found, key=lambda each: (each.handover_s, each.overlap_s), default=Bounds(0.0, 0.0, ""))
 
     def _node_snapshot(self, node: Node, now: float) -> NodeSnapshot:

@@ -127,6 +127,7 @@ class GrantingReferee:
     def membership_changed(self, node: Node) -> Verdict:
         resumes = not node.reported and self._had_vote(node)
         node.needs_vote, node.vote_number, node.quorate, node.had_ack = True, None, None, False
+        node.refused_at = None
         self.holders.reported(node, self.board.nodes, self.board.now, is_first=not node.reported)
         node.reported = True
         if self._judge.needs_config and node.config_list is None:
@@ -180,9 +181,9 @@ class GrantingReferee:
     def vote_info_answered(self, node: Node, number: int) -> None:
         self.presence.answered(node, number)
         if number == node.vote_number:
-            refused = self._has(node, Vote.NACK)
-            self.holders.polled(node, self.board.now if refused else None)
-            if refused and node.had_ack:
+            node.refused_at = self.board.now if self._has(node, Vote.NACK) else None
+            self.holders.polled(node, node.refused_at)
+            if node.refused_at is not None and node.had_ack:
                 node.quorate = None  # what it said so far may be from before its last vote
         self._look_again()
 
@@ -308,7 +309,7 @@ class GrantingReferee:
         return not node.needs_vote and node.told is not None and node.told.vote is vote
 
     def _tell(self, node: Node, verdict: Verdict) -> None:
-        node.needs_vote = False
+        node.needs_vote, node.refused_at = False, None
         node.had_ack |= verdict.vote is Vote.ACK
         holder = self.holders.by_node.get(node.node_id)
         if holder is not None and verdict.vote is Vote.ACK:

@@ -175,9 +175,12 @@ class Holders:
         """Who is in a ring with a node has quorum by it, vote or not. If it never comes to us, its daemon may have given up."""
         members = node.member.membership_list or frozenset()
         for node_id in members - self.by_node.keys():
-            speaks = node_id in nodes and nodes[node_id].membership_list is not None
+            mate = nodes.get(node_id)
+            speaks = mate is not None and mate.membership_list is not None
             away = None if speaks else Absence(Manner.GAVE_UP, now, now, now, alive=now)
-            self.by_node[node_id] = Holder(node_id, node.session.heartbeat_ms, away, node.ring_id, members, presumed=True)
+            presumed = Holder(node_id, node.session.heartbeat_ms, away, node.ring_id, members, presumed=True)
+            presumed.refused_at = mate.refused_at if mate is not None else None
+            self.by_node[node_id] = presumed
 
     def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
         mates = (configured if holder.members is None else holder.members) - {holder.node_id}

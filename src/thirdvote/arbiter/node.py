@@ -56,6 +56,8 @@ class Node:
     """It has reported a membership on this connection."""
     vote_number: int | None = None
     """Of the last VOTE_INFO with ACK or NACK for the membership that it reported last."""
+    refused_at: float | None = None
+    """When it answered a NACK for the membership that it reported last."""
     had_ack: bool = False
     """One of them was an ACK."""
     sent_at: float | None = None

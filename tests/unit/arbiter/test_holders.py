@@ -184,6 +184,15 @@ class TestComingAndGoing:
         assert set(holders.by_node) == {1, 2}
 
 
+class TestMatesThatSpeak:
+    def test_one_that_has_answered_its_refusal_does_not_have_to_answer_it_again(self) -> None:
+        holders = holding(1)
+        two, three = node(2, ring(2, 14), 2, 3), node(3, ring(2, 14), 2, 3)
+        three.membership_list, three.refused_at = two.membership_list, 55.0
+        holders.reported(two, {NodeId(2): two, NodeId(3): three}, 60.0, is_first=True)
+        assert holders.by_node[NodeId(3)].refused_at == 55.0
+
+
 class TestRecords:
     def test_a_record_and_back(self) -> None:
         holders = Holders.of_record(record(2, 1, partition=(1, 2, 3)), started=1000.0)

@@ -222,7 +222,7 @@ def test_heuristics_put_the_poll_off() -> None:
 
 
 class TestAVoteInFlight:
-    """It waits in Corosync's queue while the token is lost, and comes into force after the first poll in the new ring: until the next one."""
+    """It waits in Corosync's queue while the token is lost, and is in force from the first poll in the new ring until the next one."""
 
     @pytest.mark.parametrize("manner", [Manner.SILENT, Manner.DROPPED, Manner.GAVE_UP, Manner.CLOSED, Manner.HANGS])
     def test_is_waited_for_one_poll_and_the_steps_of_corosync_longer(self, manner: Manner) -> None:
