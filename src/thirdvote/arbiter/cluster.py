@@ -186,7 +186,7 @@ class Cluster:
         found = []
         for node_id, holder in sorted(granting.holders.by_node.items()):
             because, until = granting.why(holder)
-            found.append(HolderSnapshot(node_id, node_id in self.nodes, because, until))
+            found.append(HolderSnapshot(node_id, granting.speaks(holder), because, until))
         return tuple(found)
 
     def _bounds(self, limits: Limits) -> Bounds:

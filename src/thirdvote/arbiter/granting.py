@@ -138,6 +138,7 @@ class GrantingReferee:
         holder = self.holders.by_node.get(node.node_id)
         if holder is not None and node.reported:
             holder.unpublished_since = None
+            holder.said_no = node.quorate is False
         if self._judge.answers_questions and node.told is not None:
             self._evaluate(node.node_id)
         else:
@@ -196,10 +197,11 @@ class GrantingReferee:
         self._look_again()
 
     def release(self, node_ids: Collection[NodeId]) -> None:
-        """The operator's word. Who is connected can say so itself."""
+        """The operator's word. Who answers can say so itself."""
         for node_id in sorted(node_ids):
-            if node_id in self.holders.by_node and node_id not in self.board.nodes:
-                self._drop(self.holders.by_node[node_id], "it counts as off, on the operator's word")
+            holder = self.holders.by_node.get(node_id)
+            if holder is not None and not self.speaks(holder):
+                self._drop(holder, "it counts as off, on the operator's word")
         self._look_again()
 
     def elapsed(self) -> None:
@@ -313,7 +315,7 @@ class GrantingReferee:
         node.had_ack |= verdict.vote is Vote.ACK
         holder = self.holders.by_node.get(node.node_id)
         if holder is not None and verdict.vote is Vote.ACK:
-            holder.acked_at = self.board.now
+            holder.acked_at, holder.said_no = self.board.now, False
         node.vote_number = self.board.tell(node, verdict)
         self.presence.asked(node)
 
@@ -384,20 +386,25 @@ class GrantingReferee:
     def _settles_at(self, holder: Holder) -> float | None:
         """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since.
 
-        As long as Corosync has not told anything about that ring, it may wait for the device of another node in it.
+        As long as Corosync has told nothing about that ring, it may not be done with it, or wait for the device of another node in it. And
+        without a "no" the NACK may have come in a pause of the daemon, for its heuristics after one more change.
         """
         if holder.refused_at is None:
             return None
         rule = self._timing(holder)
-        if holder.unpublished_since is not None and holder.members is not None and len(holder.members) > 1:
+        if holder.unpublished_since is not None:
             return holder.refused_at + rule.sync_timeout
-        return holder.refused_at + max(rule.steps_at_most, rule.heuristics)
+        return holder.refused_at + (rule.steps_at_most if holder.said_no else max(rule.steps_at_most, rule.heuristics))
 
     def _look_at_holders(self) -> None:
         """Of one that does not answer it shall be known, before it is given up, if its kernel does."""
         for node_id, node in self.board.nodes.items():
             if node_id in self.holders.by_node and self.presence.is_unresponsive(node) and not self.presence.was_looked_at(node):
                 self.presence.look(node)
+
+    def speaks(self, holder: Holder) -> bool:
+        """It is connected, and answers."""
+        return self._speaker(holder) is not None
 
     def _speaker(self, holder: Holder) -> Node | None:
         """The node, if it speaks for itself: it has reported a membership since it was lost, and answers."""
@@ -419,7 +426,7 @@ class GrantingReferee:
             return Wait(holder.node_id, "its last vote came just before its ring changed, and is taken back twice", until)
         if node.quorate is False or until <= self.board.now:
             return None
-        return Wait(holder.node_id, "it has taken back its vote, and its Corosync is about to find that it has no quorum", until)
+        return Wait(holder.node_id, "it has taken back its vote, and its Corosync has yet to say that it has no quorum", until)
 
     def _timing(self, holder: Holder) -> Timing:
         return timing(holder.heartbeat_ms, self.holders.algorithm, len(self._configured), holder.uses_heuristics, self.policy)

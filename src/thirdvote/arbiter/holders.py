@@ -49,6 +49,8 @@ class Holder:
     in_flight: bool = False
     refused_at: float | None = None
     unpublished_since: float | None = None
+    said_no: bool = False
+    """It was the last that its Corosync told of that ring, that it has no quorum there."""
     acked_at: float | None = None
     uses_heuristics: bool = False
     ticket: int | None = None
@@ -165,7 +167,7 @@ class Holders:
         holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
         holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
         holder.absence, holder.changed_at, holder.changes = None, None, ()
-        holder.left_out, holder.refused_at, holder.unpublished_since = False, None, now
+        holder.left_out, holder.refused_at, holder.unpublished_since, holder.said_no = False, None, now, False
         if holder.polled_ring != node.ring_id:
             holder.in_flight = holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
             holder.unpolled_since = now

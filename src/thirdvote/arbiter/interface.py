@@ -82,7 +82,7 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The operator's word that these nodes are off, and can not report quorum. Nodes that are connected are not touched."""
+    """The operator's word that these nodes are off, and can not report quorum. Nodes that are connected, and answer, are not touched."""
 
     cluster: ClusterName
     node_ids: frozenset[NodeId]

@@ -37,7 +37,7 @@ class NodeSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class HolderSnapshot:
-    """A node that may still report quorum by a vote that it was given. `because` is a clause: "it has the vote",
+    """A node that may still report quorum by a vote that it was given. `connected`: and answers. `because` is a clause: "it has the vote",
     "silent since 12:02:51"; `until` the time in the arbiter's clock from which it can not, None while nothing says so.
     """
 

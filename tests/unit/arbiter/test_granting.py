@@ -32,9 +32,15 @@ class TestALoserThatIsConnected:
         assert world.votes() == {1: ACK, 2: NACK}
         assert world.holders() == [1]
 
-    def test_without_that_word_the_time_in_which_its_corosync_finds_out_is_waited_for(self) -> None:
+    def test_without_any_word_on_that_ring_its_corosync_may_not_be_done_with_it(self) -> None:
         world, _, two = split()
         two.answer(*two.unanswered())
+        assert world.waits_s() == pytest.approx(S)
+
+    def test_with_a_word_that_is_not_no_the_time_in_which_its_corosync_finds_out_is_waited_for(self) -> None:
+        world, _, two = split()
+        two.answer(*two.unanswered())
+        two.quorum(2, quorate=True)
         assert world.waits_s() == pytest.approx(SETTLES_S)
         world.pass_time(SETTLES_S - 0.01)
         assert world.votes()[1] is WAITS
@@ -102,6 +108,7 @@ class TestALoserThatIsConnected:
     def test_that_has_answered_is_released_whatever_becomes_of_it_then(self) -> None:
         world, _, two = split()
         two.answer(*two.unanswered())
+        two.quorum(2, quorate=True)
         two.leave(Ending.CLOSED)
         world.pass_time(SETTLES_S + 0.01)
         assert world.votes() == {1: ACK}
@@ -389,6 +396,7 @@ class TestFast:
         for _ in range(2):
             assert world.votes()[1] is WAITS
             two.answer(*two.unanswered())
+            two.quorum(2, quorate=False)
             world.pass_time(SETTLES_S + 0.01)
         assert world.votes() == {1: ACK, 2: NACK}
 
@@ -490,6 +498,7 @@ class TestWhatIsSaid:
         world.notes.clear()
         one.membership(ring(1, 14), 1)
         one.quorum(1, quorate=False)
+        two.quorum(2, quorate=False)
         world.pass_time(4.0, one)
         assert len(world.said(NoteKind.DECIDED)) == 1
         assert len(world.said(NoteKind.HELD_BACK)) == 2, "its answer, then its Corosync"

@@ -280,6 +280,16 @@ class TestANodeThatIsConnectedTwice:
 
 
 class TestTheOperatorsWord:
+    def test_releases_a_node_whose_connection_is_there_still_and_that_does_not_answer(self) -> None:
+        world = World(SAFE)
+        one, two = world.settled(1, 2)
+        two.answers = False
+        one.membership(ring(1, 14), 1)
+        world.pass_time(1.5)
+        assert world.votes()[1] is not ACK
+        world.step(Release(C, frozenset({NodeId(2)})))
+        assert world.votes()[1] is ACK
+
     def test_releases_a_lost_node(self) -> None:
         world = World(SAFE)
         one, two = world.settled(1, 2)
