@@ -49,6 +49,10 @@ ROUND_TRIP_SHARE = 0.25
 WAITS_FOR_ANSWERS = Verdict(Vote.WAIT_FOR_REPLY, "it is decided as soon as all is known")
 
 
+IN_FLIGHT_ELSEWHERE = Verdict(Vote.NACK, "a vote that was given to the other side just before the split may come into force there")
+"""For who is to have the vote, and reports the quorum of its ring before until it is told something."""
+
+
 class Actions(Probing, Protocol):
     """What a granting referee can have done; carried out by the arbiter."""
 
@@ -288,6 +292,9 @@ class GrantingReferee:
     def _serve_winner(self, node: Node, verdict: Verdict, waits: list[Wait]) -> None:
         if waits:
             node.held_back = f"waiting {self._sentence(waits)}; then it gets the vote: {verdict.because}"
+            others = [self.holders.by_node[wait.node_id] for wait in waits]
+            if not self._has(node, Vote.NACK) and any(other.in_flight and not self.speaks(other) for other in others):
+                self._tell(node, IN_FLIGHT_ELSEWHERE)
         elif self.holders.by_node.get(node.node_id, _NOBODY).durable:
             self._give(node, verdict)
         elif self._ledger_again is not None and self.board.now < self._ledger_again:

@@ -44,7 +44,8 @@ class Holder:
     changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
     polled_ring: RingId | None = None
-    """For which it has answered a vote."""
+    """For which it has answered a vote, and its members."""
+    polled_members: frozenset[NodeId] | None = None
     unpolled_since: float | None = None
     in_flight: bool = False
     refused_at: float | None = None
@@ -133,7 +134,9 @@ class Holders:
         """The node has answered a vote for the ring that it reported last, and has polled with it; `refused_at` if it was a NACK."""
         holder = self.by_node.get(node.node_id)
         if holder is not None:
-            holder.polled_ring, holder.unpolled_since, holder.refused_at = node.ring_id, None, refused_at
+            holder.polled_ring, holder.polled_members = node.ring_id, node.member.membership_list
+            holder.unpolled_since, holder.refused_at = None, refused_at
+            holder.in_flight &= refused_at is not None
 
     def reported(self, node: Node, nodes: Mapping[NodeId, Node], now: float, *, is_first: bool) -> None:
         """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not.
@@ -169,7 +172,8 @@ class Holders:
         holder.absence, holder.changed_at, holder.changes = None, None, ()
         holder.left_out, holder.refused_at, holder.unpublished_since, holder.said_no = False, None, now, False
         if holder.polled_ring != node.ring_id:
-            holder.in_flight = holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
+            token_was_lost = holder.polled_members is None or not holder.polled_members <= members  # and not when rings come together
+            holder.in_flight = token_was_lost and holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
             holder.unpolled_since = now
         holder.ring_id, holder.members = node.ring_id, members
 

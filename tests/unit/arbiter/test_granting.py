@@ -401,6 +401,21 @@ class TestFast:
         assert world.votes() == {1: ACK, 2: NACK}
 
 
+class TestAVoteInFlight:
+    def test_of_a_node_that_falls_silent_makes_the_other_side_stop_until_it_is_over(self) -> None:
+        """It comes into force there when the node polls for its new ring; and until it is told something, the other side is frozen."""
+        world = World(SAFE)
+        one, two = world.whole(1, 2)
+        two.answers = False
+        two.membership(ring(2, 14), 2)
+        two.leave(Ending.LOST)
+        one.membership(ring(1, 14), 1)
+        assert world.votes() == {1: NACK}
+        while world.waits_s() is not None:
+            world.pass_time(1.0, one)
+        assert world.votes() == {1: ACK}
+
+
 class TestAfterARestart:
     def test_the_side_that_had_the_vote_has_it_at_once(self) -> None:
         world = World(SAFE, Past(1000.0, {C: record(2)}))

@@ -184,6 +184,18 @@ class TestComingAndGoing:
         assert set(holders.by_node) == {1, 2}
 
 
+class TestVotesInFlight:
+    @pytest.mark.parametrize(("members", "in_flight"), [((2,), True), ((1, 2, 3), False)])
+    def test_the_token_was_lost_where_somebody_is_missing_and_not_where_rings_come_together(
+        self, members: tuple[int, ...], in_flight: bool
+    ) -> None:
+        holders = holding(1, 2)
+        holders.by_node[NodeId(2)].acked_at = 50.0
+        holders.polled(node(2, ring(1, 10), 1, 2), None)
+        holders.reported(node(2, ring(2, 14), *members), {}, 52.0, is_first=False)
+        assert holders.by_node[NodeId(2)].in_flight is in_flight
+
+
 class TestMatesThatSpeak:
     def test_one_that_has_answered_its_refusal_does_not_have_to_answer_it_again(self) -> None:
         holders = holding(1)
