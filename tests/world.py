@@ -222,7 +222,7 @@ class World:
         clients = self.whole(*ids, algorithm=algorithm, tie_breaker=tie_breaker)
         for client in clients:
             client.quorum(*ids)
-        self.pass_time(10.0, *clients)
+        self.pass_time(12.0, *clients)
         for client in clients:
             client.echo()
             client.take()

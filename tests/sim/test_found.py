@@ -57,6 +57,15 @@ FOUND = {
         (OneWayLoss(13.6, 0, 1), Split(32.8, ((2, 3), (1, 4)))),
         43.2,
     ),
+    "two of three are lost together, and lose each other before they have given up": Schedule(
+        5007605, Setup(nodes=3, algorithm=LMS), (Split(5.2, ((0, 1), (2, 3))), Split(14.7, ((1, 3), (2,)))), 32.4
+    ),
+    "a node is lost while the arbitrator stands still, with a token timeout that is told": Schedule(
+        5007422,
+        Setup(timeout_ms=1_250, tells_token=True, late_answers=False, latency_s=0.03, persist_s=0.2),
+        (HangArbitrator(2.899, 2.659), Split(3.272, ((2,), (0, 1))), HangArbitrator(3.272, 3.073)),
+        19.4,
+    ),
     "a node comes back after a power cut, the other one is frozen": Schedule(
         12235, Setup(algorithm=LMS, token_ms=3_000), (Split(4.0, ((1, 2), (0,))), PowerCut(17.3, 1)), 23.0
     ),

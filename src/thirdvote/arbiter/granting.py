@@ -20,7 +20,7 @@ answer us is not answered, either.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from thirdvote.arbiter.holders import Holder, Holders
@@ -29,7 +29,8 @@ from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.presence import INSPECTED_S, Presence, Probing, silence
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.arbiter.referee import LISTS_MISSING, NOT_ASKED, Board, refuse_question
-from thirdvote.arbiter.releases import Absence, Manner, Timing, released_at, timing
+from thirdvote.arbiter.releases import Absence, Timing, released_at, timing
+from thirdvote.arbiter.waits import Wait, end_of, how_lost, sentence
 from thirdvote.config import ClusterPolicy
 from thirdvote.decide.view import ClusterView, Verdict
 from thirdvote.decide.wording import name_nodes
@@ -66,15 +67,6 @@ class Actions(Probing, Protocol):
     def note_waiting(self, text: str) -> None: ...
     def note_released(self, node_id: NodeId, text: str) -> None: ...
     def note_ledger(self, text: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """For one holder: `because` is a clause, `until` None when an event ends it and no time is known."""
-
-    node_id: NodeId
-    because: str
-    until: float | None
 
 
 class GrantingReferee:
@@ -119,7 +111,7 @@ class GrantingReferee:
             node.looking = False
             self._judge.came(node.node_id, holds=node.has_vote)
             if node.membership_list is not None:
-                self.holders.reported(node, self.board.nodes, self.board.now, is_first=True)
+                self.holders.reported(node, self.board.nodes, self.board.now, self._notice(node), is_first=True)
                 node.reported = True
         self._evaluate(None)
 
@@ -132,7 +124,7 @@ class GrantingReferee:
         resumes = not node.reported and self._had_vote(node)
         node.needs_vote, node.vote_number, node.quorate, node.had_ack = True, None, None, False
         node.refused_at = None
-        self.holders.reported(node, self.board.nodes, self.board.now, is_first=not node.reported)
+        self.holders.reported(node, self.board.nodes, self.board.now, self._notice(node), is_first=not node.reported)
         node.reported = True
         if self._judge.needs_config and node.config_list is None:
             return LISTS_MISSING
@@ -291,7 +283,7 @@ class GrantingReferee:
 
     def _serve_winner(self, node: Node, verdict: Verdict, waits: list[Wait]) -> None:
         if waits:
-            node.held_back = f"waiting {self._sentence(waits)}; then it gets the vote: {verdict.because}"
+            node.held_back = f"waiting {sentence(waits, self._say_time)}; then it gets the vote: {verdict.because}"
             others = [self.holders.by_node[wait.node_id] for wait in waits]
             if not self._has(node, Vote.NACK) and any(other.in_flight and not self.speaks(other) for other in others):
                 self._tell(node, IN_FLIGHT_ELSEWHERE)
@@ -349,7 +341,7 @@ class GrantingReferee:
             if wait is not None:
                 waits.append(wait)
             elif self._speaker(holder) is None and not self.presence.is_heard_of(members):
-                waits.append(Wait(holder.node_id, "those who are to have the vote are asked first if they are there", None))
+                waits.append(Wait(holder.node_id, "who is to have the vote was not heard for a moment, and is asked if it is there", None))
             else:
                 self._drop(holder, self._why_released(holder))
         return waits
@@ -388,7 +380,7 @@ class GrantingReferee:
             until = settled if until is None else min(settled, until)
         if until is not None and until <= self.board.now and looked_at:
             return None
-        return Wait(holder.node_id, self._how_lost(holder, absence), until)
+        return Wait(holder.node_id, how_lost(absence, holder.presumed, self._say_time), until)
 
     def _settles_at(self, holder: Holder) -> float | None:
         """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since.
@@ -438,30 +430,15 @@ class GrantingReferee:
     def _timing(self, holder: Holder) -> Timing:
         return timing(holder.heartbeat_ms, self.holders.algorithm, len(self._configured), holder.uses_heuristics, self.policy)
 
-    def _how_lost(self, holder: Holder, absence: Absence) -> str:
-        at = self._say_time(absence.at)
-        match absence.manner:
-            case Manner.SILENT:
-                return f"silent since {at}"
-            case Manner.HANGS:
-                return f"its daemon hangs since {at}"
-            case Manner.CLOSED:
-                return f"its daemon was gone without a goodbye at {at}"
-            case Manner.GAVE_UP if holder.presumed:
-                return f"not connected, and counted in by another node at {at}"
-            case Manner.GAVE_UP:
-                return f"its daemon gave up its connection at {at}"
-            case Manner.ENDED:
-                return f"its daemon was ended at {at}"
-            case Manner.DROPPED if absence.alive is None:
-                return f"not heard since the arbitrator began at {at}"
-            case Manner.DROPPED:
-                return f"silent since {self._say_time(absence.alive)}, its connection ended at {at}"
+    def _notice(self, node: Node) -> float:
+        """Its Corosync's, in seconds from the loss of the token to a new ring, at most."""
+        nodes = len(self._configured_nodes())
+        return timing(node.session.heartbeat_ms, self.holders.algorithm, nodes, False, self.policy).notice
 
     def _why_released(self, holder: Holder) -> str:
         if self._speaker(holder) is not None or holder.refused_at is not None:
             return "it has answered that it has no vote, and has no quorum"
-        how = self._how_lost(holder, self._absence(holder))
+        how = how_lost(self._absence(holder), holder.presumed, self._say_time)
         if self.policy.handover is Handover.FAST and holder.left_out:
             return f"{how}, its ring is gone, and hand-over is fast"
         return f"{how}, it can not report quorum any more"
@@ -545,22 +522,14 @@ class GrantingReferee:
                 times += self.presence.next_look(node)
         return min((time for time in times if time > now), default=None)
 
-    def _sentence(self, waits: list[Wait]) -> str:
-        """ "until 12:03:07 for node 1, which may still report quorum: silent since 12:02:51"."""
-        longest = max(waits, key=lambda wait: float("inf") if wait.until is None else wait.until)
-        others = [wait.node_id for wait in waits if wait is not longest]
-        also = f"; also for {name_nodes(others)}" if others else ""
-        until = "" if longest.until is None else f"until {self._say_time(longest.until)} "
-        return f"{until}for node {longest.node_id}, which may still report quorum: {longest.because}{also}"
-
     @property
     def waiting(self) -> tuple[str, float | None]:
         """What the vote waits for, in a sentence, and until when; empty when it waits for nothing."""
         if not self.waits:
             return "", None
-        waits = max(self.waits.values(), key=lambda each: max(float("inf") if wait.until is None else wait.until for wait in each))
-        ends = [wait.until for wait in waits]
-        return self._sentence(waits), None if None in ends else max(end for end in ends if end is not None)
+        waits = max(self.waits.values(), key=end_of)
+        end = end_of(waits)
+        return sentence(waits, self._say_time), None if end == inf else end
 
     def why(self, holder: Holder) -> tuple[str, float | None]:
         """What is known of a holder, as a clause, and until when it may report quorum."""
@@ -581,10 +550,10 @@ class GrantingReferee:
             verb = "is" if len(winners) == 1 else "are"
             because = next(verdicts[node_id].because for node_id in sorted(winners))
             self._actions.note_decided(f"{name_nodes(winners)} {verb} to have the vote: {because}")
-        sentence = self.waiting[0]
-        if sentence and sentence != self._said_waiting:
-            self._actions.note_waiting(f"the vote waits {sentence}")
-        self._said_waiting = sentence
+        waiting = self.waiting[0]
+        if waiting and waiting != self._said_waiting:
+            self._actions.note_waiting(f"the vote waits {waiting}")
+        self._said_waiting = waiting
 
 
 _NOBODY = Holder(NodeId(0), 0)

@@ -15,8 +15,8 @@ from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, RingChange
 from thirdvote.domain import Algorithm, NodeId, RingId
 
-IN_FLIGHT_S = 8.0
-"""From the loss of the token to a new ring (2.4 token timeouts). A vote that was given longer before a change of the ring is in force."""
+TRAVEL_S = 0.5
+"""For the way of a vote to a node, and of a report from it."""
 
 CHANGES_MAX = 8
 """Changes of a lost node's ring that are kept one by one; of a link that flaps for long, the later ones are kept as one."""
@@ -25,9 +25,9 @@ CHANGES_MAX = 8
 @dataclass(slots=True)
 class Holder:
     """`absence` is None while it is connected, and has reported its membership since. `members` is its ring as known last, None: not known;
-    `left_out`: others have formed rings without it since. `changed_at`, `changes`, `unpolled_since` and `in_flight` are those of `Ring`.
-    `refused_at`: when it answered a NACK for that ring; `unpublished_since`: when it reported that ring, until its Corosync
-    has told it if it has quorum there.
+    `left_out`: others, the `leavers`, have formed rings without it since. `changed_at`, `changes`, `unpolled_since` and `in_flight`
+    are those of `Ring`. `refused_at`: when it answered a NACK for that ring; `unpublished_since`: when it reported that ring, until
+    its Corosync has told it if it has quorum there.
 
     `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
     report quorum, though it was not given a vote of which there is a record, and is in none.
@@ -40,7 +40,8 @@ class Holder:
     members: frozenset[NodeId] | None = None
     left_out: bool = False
     left_by: RingId | None = None
-    """The ring without it that was reported first."""
+    """The ring without it that was reported last."""
+    leavers: frozenset[NodeId] = frozenset()
     changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
     polled_ring: RingId | None = None
@@ -138,42 +139,47 @@ class Holders:
             holder.unpolled_since, holder.refused_at = None, refused_at
             holder.in_flight &= refused_at is not None
 
-    def reported(self, node: Node, nodes: Mapping[NodeId, Node], now: float, *, is_first: bool) -> None:
+    def reported(self, node: Node, nodes: Mapping[NodeId, Node], now: float, notice: float, *, is_first: bool) -> None:
         """The node's new membership: its own ring, that of others which it counts in, and the end of that of those which it does not.
-        `nodes` are connected; `is_first`: it is the first report of its connection.
+        `nodes` are connected; `notice`: seconds from the loss of the token to a new ring; `is_first`: it is the first report of
+        its connection.
         """
         members = node.member.membership_list
         assert members is not None
-        others_noticed = self._noticed_by(node, now) if is_first else now
+        others_noticed = self._noticed_by(node, now, notice) if is_first else now
         for holder in self.by_node.values():
             if holder.node_id == node.node_id:
-                self._reported_itself(holder, node, members, now)
+                self._reported_itself(holder, node, members, now, notice)
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
                     holder.ring_changed(now, witnessed=not is_first)
-                    holder.ring_id, holder.members, holder.left_out = node.ring_id, members, False
-            elif _lost_ring(holder, node) and (not holder.left_out or (is_first and _is_newer(node.ring_id, holder.left_by))):
-                holder.ring_changed(others_noticed, witnessed=not is_first)
-                holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
+                    holder.ring_id, holder.members, holder.left_out, holder.leavers = node.ring_id, members, False, frozenset()
+            elif _lost_ring(holder, node):
+                leave_now = (members if holder.members is None else members & holder.members) - holder.leavers
+                if leave_now or (is_first and _is_newer(node.ring_id, holder.left_by)):
+                    holder.ring_changed(others_noticed, witnessed=not is_first and node.node_id in leave_now)
+                    holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
+                    holder.leavers |= members
         self._presume_mates(node, nodes, now)
 
-    def _noticed_by(self, node: Node, now: float) -> float:
+    def _noticed_by(self, node: Node, now: float, notice: float) -> float:
         """When the others have noticed, at the latest, that they lost this node. If it was away for a moment only, its Corosync may have
         begun anew, and be in a ring of its own before the others know anything.
         """
         known = self.by_node.get(node.node_id)
-        if known is None or known.absence is None or known.absence.alive is None or now >= known.absence.at + IN_FLIGHT_S:
+        if known is None or known.absence is None or known.absence.alive is None or now >= known.absence.at + notice + TRAVEL_S:
             return now
-        return now + IN_FLIGHT_S
+        return now + notice
 
-    def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float) -> None:
+    def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float, notice: float) -> None:
         holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
         holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
         holder.absence, holder.changed_at, holder.changes = None, None, ()
-        holder.left_out, holder.refused_at, holder.unpublished_since, holder.said_no = False, None, now, False
+        holder.left_out, holder.leavers = False, frozenset()
+        holder.refused_at, holder.unpublished_since, holder.said_no = None, now, False
         if holder.polled_ring != node.ring_id:
             token_was_lost = holder.polled_members is None or not holder.polled_members <= members  # and not when rings come together
-            holder.in_flight = token_was_lost and holder.acked_at is not None and now < holder.acked_at + IN_FLIGHT_S
+            holder.in_flight = token_was_lost and holder.acked_at is not None and now < holder.acked_at + notice + TRAVEL_S
             holder.unpolled_since = now
         holder.ring_id, holder.members = node.ring_id, members
 
@@ -189,9 +195,9 @@ class Holders:
             self.by_node[node_id] = presumed
 
     def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
-        mates = (configured if holder.members is None else holder.members) - {holder.node_id}
+        mates = (configured if holder.members is None else holder.members) - holder.leavers - {holder.node_id}
         watching = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
-        found = Mates.NONE if holder.left_out or not mates else Mates.WATCHING if watching else Mates.AWAY
+        found = Mates.NONE if not mates else Mates.WATCHING if watching else Mates.AWAY
         return Ring(holder.changed_at, holder.changes, found, holder.unpolled_since, holder.unpublished_since, holder.in_flight)
 
 

@@ -49,8 +49,9 @@ the end if that came later. A node that is shut down leaves its ring within a mo
 DROPPED: we ended the connection, and it may have given up at any time from then until g. Or we were not there ourselves
 (`at`, `a` and `e` are our start then): the same, or a daemon that hangs.
 
-A ring of several nodes that nobody has seen to change may have lost its token all the same, just before the node was to stop;
-then what its daemon casts is not heard before the ring has changed. So that time is added, where it has mates.
+A ring of several nodes may have lost its token unseen, once more if it had changed before, just before the node was to stop; then
+what its daemon casts is not heard before the ring has changed, and its timer polls in the new one. So that time is added, where it
+has mates that are not connected; or that are, if no change is known: they report it when it is too late.
 
 A vote that was given while the token was lost already waits in Corosync's queue, and comes into force in the new ring, after the
 first poll there: until the next poll, C later (`in_flight`).
@@ -261,7 +262,9 @@ def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
         case Manner.ENDED:
             return _ended(absence, ring, timing)
         case Manner.GAVE_UP:
-            return absence.at if ring.changed_at is None else _timer_after(ring.changed_at, absence.at, absence, timing)
+            if ring.changed_at is None:
+                return absence.at
+            return _changes_again(_timer_after(ring.changed_at, absence.at, absence, timing), absence, ring, timing)
         case Manner.CLOSED:
             return _unattended(absence.at + timing.timeout, absence, ring, timing)
         case Manner.HANGS:
@@ -284,11 +287,22 @@ def _ended(absence: Absence, ring: Ring, timing: Timing) -> float:
 def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
     gives_up = _gives_up(absence, timing)
     if ring.changed_at is None:
-        unseen = gives_up if ring.mates is Mates.NONE else _timer_after(gives_up + timing.notice, gives_up, absence, timing)
+        unseen = gives_up if ring.mates is Mates.NONE else _lost_just_before(gives_up, absence, timing)
         return max(unseen, _hangs(absence, timing))
     may_give_up = (gives_up - timing.heartbeat, gives_up) if absence.late else (gives_up,)
     before = [time for time in may_give_up if time < ring.changed_at + timing.skew]
-    return max(gives_up, _timer_after(ring.changed_at, max(before), absence, timing)) if before else gives_up
+    stops = max(gives_up, _timer_after(ring.changed_at, max(before), absence, timing)) if before else gives_up
+    return _changes_again(stops, absence, ring, timing)
+
+
+def _changes_again(stops: float, absence: Absence, ring: Ring, timing: Timing) -> float:
+    """A ring that is known to have changed. Mates who are there would have told us, or have yet to say that they have no quorum."""
+    return _lost_just_before(stops, absence, timing) if ring.mates is Mates.AWAY else stops
+
+
+def _lost_just_before(stops: float, absence: Absence, timing: Timing) -> float:
+    """The token: what was to stop the node then is not heard, but the first poll in the next ring is."""
+    return _timer_after(stops + timing.notice, stops, absence, timing)
 
 
 def _dropped(absence: Absence, ring: Ring, timing: Timing) -> float:

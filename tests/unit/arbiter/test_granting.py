@@ -503,7 +503,7 @@ class TestWhatIsSaid:
         one.membership(ring(1, 14), 1)
         waiting = world.snapshot().waiting
         assert waiting.startswith("until 104")
-        assert "for node 2, which may still report quorum: its daemon was gone without a goodbye at 1010.0 s" in waiting
+        assert "for node 2, which may still report quorum: its daemon was gone without a goodbye at 1012.0 s" in waiting
         assert "then it gets the vote: no other half is connected" in world.snapshot().nodes[0].because
 
     def test_each_thing_is_noted_once(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.world import infos, record, ring
-from thirdvote.arbiter.holders import CHANGES_MAX, IN_FLIGHT_S, Holder, Holders
+from thirdvote.arbiter.holders import CHANGES_MAX, TRAVEL_S, Holder, Holders
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.arbiter.releases import Absence, Manner, Mates, RingChange
@@ -13,6 +13,9 @@ from thirdvote.config import Limits
 from thirdvote.decide.view import Member
 from thirdvote.domain import Algorithm, Heuristics, NodeId, RingId, TlsSupport
 from thirdvote.session.server import Policy, ServerSession
+
+NOTICE = 8.0
+"""Seconds from the loss of the token to a new ring."""
 
 GONE = Absence(Manner.CLOSED, 100.0, 95.0, 95.0, alive=100.0)
 
@@ -32,41 +35,47 @@ def holding(*ids: int) -> Holders:
     for number in ids:
         holders.by_node[NodeId(number)] = Holder(NodeId(number), 8000)
     for number in ids:
-        holders.reported(node(number, ring(1, 10), *ids), {}, 50.0, is_first=False)
+        holders.reported(node(number, ring(1, 10), *ids), {}, 50.0, NOTICE, is_first=False)
     return holders
 
 
 class TestRings:
     def test_a_report_without_it_by_one_that_was_in_its_ring_ends_that_ring(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].changed_at == 60.0
         assert holders.by_node[NodeId(2)].left_out
 
+    def test_who_turns_out_to_have_left_it_later_may_have_been_with_it_until_then(self) -> None:
+        holders = holding(1, 2, 3)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(1, ring(1, 18), 1, 3), {}, 70.0, NOTICE, is_first=False)
+        assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, witnessed=True), RingChange(70.0, witnessed=False))
+
     def test_the_first_such_report_counts(self) -> None:
         holders = holding(1, 2, 3)
-        holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, is_first=False)
-        holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(3)].changed_at == 60.0
 
     def test_one_that_was_there_until_then_is_a_witness_one_that_comes_anew_is_none(self) -> None:
         for is_first in (False, True):
             holders = holding(1, 2)
-            holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=is_first)
+            holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=is_first)
             assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, witnessed=not is_first),)
 
     def test_each_change_of_a_lost_nodes_ring_is_kept_until_it_is_heard(self) -> None:
         holders = holding(1, 2)
         for at, members in ((60.0, (1,)), (61.0, (1, 2)), (62.0, (1,))):
-            holders.reported(node(1, ring(1, int(at)), *members), {}, at, is_first=False)
+            holders.reported(node(1, ring(1, int(at)), *members), {}, at, NOTICE, is_first=False)
         assert [change.at for change in holders.by_node[NodeId(2)].changes] == [60.0, 61.0, 62.0]
-        holders.reported(node(2, ring(2, 70), 2), {}, 63.0, is_first=False)
+        holders.reported(node(2, ring(2, 70), 2), {}, 63.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].changes == ()
 
     def test_of_a_link_that_flaps_for_long_the_last_changes_are_one_that_nobody_saw(self) -> None:
         holders = holding(1, 2)
         for times in range(100):
-            holders.reported(node(1, ring(1, 20 + times), *((1,) if times % 2 else (1, 2))), {}, 60.0 + times, is_first=False)
+            holders.reported(node(1, ring(1, 20 + times), *((1,) if times % 2 else (1, 2))), {}, 60.0 + times, NOTICE, is_first=False)
         changes = holders.by_node[NodeId(2)].changes
         assert len(changes) == CHANGES_MAX
         assert changes[-1] == RingChange(159.0, witnessed=False)
@@ -75,8 +84,8 @@ class TestRings:
         holders = holding(1, 2)
         two = holders.by_node[NodeId(2)]
         holders.polled(node(2, ring(1, 10), 1, 2), None)
-        holders.reported(node(2, ring(2, 14), 2), {}, 60.0, is_first=False)
-        holders.reported(node(2, ring(2, 18), 2), {}, 61.0, is_first=False)
+        holders.reported(node(2, ring(2, 14), 2), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(2, ring(2, 18), 2), {}, 61.0, NOTICE, is_first=False)
         assert two.unpolled_since == 61.0
         holders.polled(node(2, ring(2, 18), 2), 62.0)
         assert two.unpolled_since is None
@@ -85,23 +94,23 @@ class TestRings:
     def test_a_refusal_holds_until_its_ring_changes(self) -> None:
         holders = holding(1, 2)
         holders.polled(node(2, ring(1, 10), 1, 2), 55.0)
-        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].refused_at is None
 
     def test_one_of_a_ring_in_which_it_never_was_does_not(self) -> None:
         holders = holding(2, 3)
-        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
         assert not holders.by_node[NodeId(2)].left_out
 
     def test_one_of_an_older_ring_does_not(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 6), 1), {}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 6), 1), {}, 60.0, NOTICE, is_first=False)
         assert not holders.by_node[NodeId(2)].left_out
 
     def test_a_newer_ring_with_it_in_is_its_ring(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, is_first=False)
-        holders.reported(node(1, ring(1, 18), 1, 2), {}, 61.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(1, ring(1, 18), 1, 2), {}, 61.0, NOTICE, is_first=False)
         assert not holders.by_node[NodeId(2)].left_out
         assert holders.by_node[NodeId(2)].ring_id == ring(1, 18)
 
@@ -121,20 +130,35 @@ class TestRings:
         holders = holding(2)
         assert holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)})).mates is Mates.NONE
 
+    def test_of_a_node_that_was_left_the_mates_are_those_who_have_not_left_it(self) -> None:
+        holders = holding(1, 2, 3)
+        everybody = frozenset(map(NodeId, (1, 2, 3)))
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
+        assert holders.ring(holders.by_node[NodeId(2)], {}, everybody).mates is Mates.AWAY
+        holders.reported(node(3, ring(3, 14), 3), {}, 60.1, NOTICE, is_first=False)
+        assert holders.ring(holders.by_node[NodeId(2)], {}, everybody).mates is Mates.NONE
+
+    @pytest.mark.parametrize(("after", "changed_at"), [(1.0, 101.0 + NOTICE), (NOTICE + TRAVEL_S + 1, 101.0 + NOTICE + TRAVEL_S)])
+    def test_the_others_may_notice_later_than_one_that_was_away_for_a_moment(self, after: float, changed_at: float) -> None:
+        holders = holding(1, 2)
+        holders.went(node(1, ring(1, 10), 1, 2), GONE)
+        holders.reported(node(1, ring(1, 14), 1), {}, 100.0 + after, NOTICE, is_first=True)
+        assert holders.by_node[NodeId(2)].changed_at == pytest.approx(changed_at)
+
     def test_a_ring_that_another_node_has_reported_first_is_new_for_the_node_itself(self) -> None:
         holders = holding(1, 2)
         holders.polled(node(2, ring(1, 10), 1, 2), None)
-        holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, is_first=False)
-        holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1, 2), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2), {}, 61.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].unpolled_since == 61.0
 
-    @pytest.mark.parametrize(("after", "in_flight"), [(IN_FLIGHT_S - 1, True), (IN_FLIGHT_S + 1, False)])
+    @pytest.mark.parametrize(("after", "in_flight"), [(NOTICE + TRAVEL_S - 1, True), (NOTICE + TRAVEL_S + 1, False)])
     def test_a_vote_that_was_given_shortly_before_its_ring_changed_may_be_in_flight(self, after: float, in_flight: bool) -> None:
         holders = holding(1, 2)
         two = holders.by_node[NodeId(2)]
         holders.polled(node(2, ring(1, 10), 1, 2), None)
         two.acked_at = 60.0
-        holders.reported(node(2, ring(2, 14), 2), {}, 60.0 + after, is_first=False)
+        holders.reported(node(2, ring(2, 14), 2), {}, 60.0 + after, NOTICE, is_first=False)
         assert two.in_flight is in_flight
 
 
@@ -142,7 +166,7 @@ class TestMates:
     def test_whoever_is_in_a_ring_with_a_node_may_have_quorum_by_it(self) -> None:
         """Node 3 never came to us; its daemon may have given up."""
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 14), 1, 2, 3), {}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1, 2, 3), {}, 60.0, NOTICE, is_first=False)
         three = holders.by_node[NodeId(3)]
         assert three.presumed
         assert three.absence is not None
@@ -152,7 +176,7 @@ class TestMates:
 
     def test_one_that_has_reported_speaks_for_itself(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(1, ring(1, 14), 1, 2, 3), {NodeId(3): node(3, ring(1, 14), 1, 2, 3)}, 60.0, is_first=False)
+        holders.reported(node(1, ring(1, 14), 1, 2, 3), {NodeId(3): node(3, ring(1, 14), 1, 2, 3)}, 60.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(3)].absence is None
 
 
@@ -161,7 +185,7 @@ class TestComingAndGoing:
         holders = holding(1, 2)
         holders.went(node(2, ring(1, 10), 1, 2), GONE)
         assert holders.by_node[NodeId(2)].absence == GONE
-        holders.reported(node(2, ring(2, 14), 2), {}, 110.0, is_first=False)
+        holders.reported(node(2, ring(2, 14), 2), {}, 110.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].absence is None
 
     def test_who_is_no_holder_becomes_none_by_going(self) -> None:
@@ -171,8 +195,8 @@ class TestComingAndGoing:
 
     def test_one_that_ran_heuristics_once_may_do_so_again(self) -> None:
         holders = holding(1, 2)
-        holders.reported(node(2, ring(1, 14), 1, 2, heuristics=Heuristics.PASS), {}, 60.0, is_first=False)
-        holders.reported(node(2, ring(1, 18), 1, 2), {}, 61.0, is_first=False)
+        holders.reported(node(2, ring(1, 14), 1, 2, heuristics=Heuristics.PASS), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(2, ring(1, 18), 1, 2), {}, 61.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].uses_heuristics
 
     def test_where_nobody_is_connected_who_ended_is_in_no_record(self) -> None:
@@ -192,7 +216,7 @@ class TestVotesInFlight:
         holders = holding(1, 2)
         holders.by_node[NodeId(2)].acked_at = 50.0
         holders.polled(node(2, ring(1, 10), 1, 2), None)
-        holders.reported(node(2, ring(2, 14), *members), {}, 52.0, is_first=False)
+        holders.reported(node(2, ring(2, 14), *members), {}, 52.0, NOTICE, is_first=False)
         assert holders.by_node[NodeId(2)].in_flight is in_flight
 
 
@@ -201,7 +225,7 @@ class TestMatesThatSpeak:
         holders = holding(1)
         two, three = node(2, ring(2, 14), 2, 3), node(3, ring(2, 14), 2, 3)
         three.membership_list, three.refused_at = two.membership_list, 55.0
-        holders.reported(two, {NodeId(2): two, NodeId(3): three}, 60.0, is_first=True)
+        holders.reported(two, {NodeId(2): two, NodeId(3): three}, 60.0, NOTICE, is_first=True)
         assert holders.by_node[NodeId(3)].refused_at == 55.0
 
 

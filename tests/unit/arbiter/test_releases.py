@@ -100,6 +100,15 @@ class TestSilent:
         assert unwatched > watched
         assert unwatched > A + 2 * H + 0.9 * C + C
 
+    @pytest.mark.parametrize("manner", [Manner.SILENT, Manner.DROPPED, Manner.GAVE_UP])
+    def test_a_changed_ring_of_several_that_nobody_watches_may_have_lost_its_token_once_more(self, manner: Manner) -> None:
+        changed = gone(A + 6)
+        alone = released(lost(manner, A + 4), changed)
+        with_mates = released(lost(manner, A + 4), Ring(changed.changed_at, changed.changes, Mates.AWAY))
+        watched = released(lost(manner, A + 4), Ring(changed.changed_at, changed.changes, Mates.WATCHING))
+        assert watched == alone
+        assert with_mates > alone + timed().notice + C
+
 
 class TestKilled:
     def test_corosync_drops_its_vote_in_an_unchanged_ring(self) -> None:
