@@ -43,7 +43,7 @@ from thirdvote.arbiter.outbox import Outbox
 from thirdvote.arbiter.peer import Claim, Peer, absence_of, claim_due, given_up_at, next_deadline
 from thirdvote.arbiter.presence import overdue_at
 from thirdvote.arbiter.record import Past
-from thirdvote.arbiter.releases import Absence
+from thirdvote.arbiter.releases import Absence, Manner, unheard
 from thirdvote.arbiter.snapshot import ClusterSnapshot, Snapshot
 from thirdvote.config import Settings
 from thirdvote.decide.view import Member
@@ -87,7 +87,8 @@ class Arbiter:
         self._clusters: dict[ClusterName, Cluster] = {}
         self._remembered = {name: Holders.of_record(record, past.started) for name, record in past.records.items()}
         """Of clusters of which no node is connected."""
-        self._unknown_from = None if past.complete else past.started
+        self._unknown = None if past.complete else unheard(past.started)
+        """How the nodes are lost of a cluster of which nothing is known; None: then it has no holders."""
         """Clusters of which nothing is remembered may have been given votes until then."""
         self._deadlines: Deadlines[int] = Deadlines()
         self._cluster_deadlines: Deadlines[ClusterName] = Deadlines()
@@ -293,7 +294,7 @@ class Arbiter:
             holders = Holders(algorithm) if known is None else known
             policy = self._settings.policy_of(name)
             cluster = self._clusters[name] = Cluster(name, algorithm, init.tie_breaker, holders, policy, self._outbox, self._say_time)
-            cluster.presumed_from = self._unknown_from if known is None else None
+            cluster.presumed = self._unknown if known is None else None
         return cluster
 
     # ---- a node that is connected twice
@@ -506,11 +507,13 @@ class Arbiter:
             self._remember(cluster.name, holders, now)
 
     def _remember(self, name: ClusterName, holders: Holders, now: float) -> None:
-        """As many as there may be clusters. What is forgotten (its record stays) is unknown from then on: as safe, and waits longer."""
+        """As many as there may be clusters. What is forgotten (its record stays) is unknown from then on: as if its daemons had been
+        killed, which is waited for longest.
+        """
         self._remembered[name] = holders
         while len(self._remembered) > self._settings.limits.clusters:
             del self._remembered[next(iter(self._remembered))]
-            self._unknown_from = now
+            self._unknown = unheard(now, Manner.HANGS)
 
     # ---- the ledger, and the operator
 

@@ -13,7 +13,7 @@ from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.outbox import ClusterActions, Outbox
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.arbiter.referee import Board, Referee, TestReferee
-from thirdvote.arbiter.releases import Absence, Manner, Timing, timing
+from thirdvote.arbiter.releases import Absence, Timing, timing, unheard
 from thirdvote.arbiter.rounds import RoundsReferee
 from thirdvote.arbiter.snapshot import Bounds, ClusterSnapshot, HolderSnapshot, NodeSnapshot
 from thirdvote.arbiter.standing import StandingReferee, TwoNodeReferee
@@ -46,7 +46,7 @@ class Cluster:
         self.tie_breaker = tie_breaker
         self.policy = policy
         self.nodes: dict[NodeId, Node] = {}
-        self.presumed_from: float | None = None
+        self.presumed: Absence | None = None
         """There is no record of this cluster, and votes may have been given until then; None once its nodes are known, or there is one."""
         self._anybody: ClusterRecord | None = None
         self._outbox = outbox
@@ -73,7 +73,7 @@ class Cluster:
         elif waits:
             holders = Holders(self.algorithm, frozenset(node.node_id for node in self.nodes.values() if node.has_vote))
             self.referee = self._new_referee(holders)
-            self._presume(now)
+            self._presume(unheard(now))
             if self.granting is not None:
                 self.granting.take_over(self.nodes.values())
         elif self.granting is not None:
@@ -92,9 +92,9 @@ class Cluster:
 
         Under `stock` anybody may, and no holders are kept; but a restart with another policy must not take that for nobody.
         """
-        if self.granting is not None and self.presumed_from is not None:
-            self._presume(self.presumed_from)
-            self.presumed_from = None
+        if self.granting is not None and self.presumed is not None:
+            self._presume(self.presumed)
+            self.presumed = None
         elif self.granting is None and self.algorithm is not Algorithm.TEST:
             heartbeat_ms = self._heartbeat_ms()
             anybody = tuple(HolderRecord(node_id, heartbeat_ms) for node_id in sorted(self._configured()))
@@ -110,11 +110,9 @@ class Cluster:
         """The longest of them."""
         return max((node.session.heartbeat_ms for node in self.nodes.values()), default=0)
 
-    def _presume(self, since: float) -> None:
-        if self.granting is None:
-            return
-        configured, heartbeat_ms = self._configured(), self._heartbeat_ms()
-        self.granting.presume(configured, heartbeat_ms, Absence(Manner.DROPPED, since, since, since, alive=None))
+    def _presume(self, away: Absence) -> None:
+        if self.granting is not None:
+            self.granting.presume(self._configured(), self._heartbeat_ms(), away)
 
     def admits(self, node_id: NodeId, algorithm: int, tie_breaker: TieBreaker) -> ReplyCode:
         if tie_breaker != self.tie_breaker:

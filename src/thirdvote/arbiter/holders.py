@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
-from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, RingChange
+from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, RingChange, unheard
 from thirdvote.domain import Algorithm, NodeId, RingId
 
 TRAVEL_S = 0.5
@@ -86,7 +86,7 @@ class Holders:
     @classmethod
     def of_record(cls, record: ClusterRecord, started: float) -> Holders:
         """As they are after a restart: nobody has been heard since."""
-        away = Absence(Manner.DROPPED, started, started, started, alive=None)
+        away = unheard(started)
         unattended = replace(away, manner=Manner.CLOSED)
         holders = {}
         for each in record.holders:

@@ -129,6 +129,11 @@ class Absence:
     late: bool = False
 
 
+def unheard(since: float, manner: Manner = Manner.DROPPED) -> Absence:
+    """Of a node of which nothing is known but that it has not been heard since."""
+    return Absence(manner, since, since, since, alive=None)
+
+
 @dataclass(frozen=True, slots=True)
 class RingChange:
     """`at` is when it was reported. `witnessed`: by a node that was there, in that ring, until then; else it may have been long before."""

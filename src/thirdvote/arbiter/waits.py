@@ -44,6 +44,8 @@ def how_lost(absence: Absence, presumed: bool, say_time: Callable[[float], str])
     match absence.manner:
         case Manner.SILENT:
             return f"silent since {at}"
+        case Manner.HANGS if presumed:
+            return f"forgotten at {at}, when there were too many clusters to remember"
         case Manner.HANGS:
             return f"its daemon hangs since {at}"
         case Manner.CLOSED:

@@ -418,4 +418,8 @@ def test_what_is_forgotten_of_too_many_clusters_is_unknown_again() -> None:
     assert world.arbiter.remembered(ClusterName(b"d")) == (1,)
     one = world.join(1, 1, 2)
     one.membership(ring(1, 14), 1)
-    assert world.votes() == {1: WAITS}
+    world.pass_time(29.0, one)
+    assert world.votes() == {1: WAITS}  # Corosync waits so long for a daemon that was killed
+    assert "node 2" in world.snapshot().waiting
+    world.pass_time(4.0, one)
+    assert world.votes() == {1: ACK}
