@@ -1,10 +1,11 @@
 """Prints when corosync on this machine tells its services that they have quorum or not: one JSON object a line.
 
-A program of its own, for the machine's namespaces; it needs only the standard library, libquorum and libvotequorum. It asks nobody:
-corosync calls back, so a change is seen within a millisecond or two. It waits for corosync to start, and again after its end.
+A program of its own, for the machine's namespaces; it needs only the standard library, libquorum and libvotequorum. Corosync calls
+back, so a change is seen within a millisecond or two; that it still is what was told last is asked for now and then, as a call
+back at the very start of a node has been missed. It waits for corosync to start, and again after its end.
 
 kind    fields besides `at`, seconds of CLOCK_MONOTONIC, the same on all machines of a lab
-quorum  quorate, members: what services act on; stays as it was while a membership change is going on
+quorum  quorate, members: what services act on; stays as it was while a membership change is going on; asked: it was not called back
 ring    members: corosync has formed a ring, before quorum is decided in it
 votes   total, expected, quorum, device, cast: numbers of votes; the device is registered; it gives its vote to this node
 gone    corosync does not run (any more)
@@ -19,7 +20,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 CS_OK = 1
 TRACK_CURRENT_AND_CHANGES = 1 | 2
@@ -30,6 +31,10 @@ QDEVICE_CAST_VOTE = 256
 
 RETRY_SECONDS = 0.05
 """Between attempts to reach corosync, and between looks at the numbers of votes, for which it has no call back."""
+
+
+ASK_SECONDS = 0.5
+"""Between questions whether corosync has quorum. An answer that differs from the last call back counts when it comes twice."""
 
 
 class RingId(ctypes.Structure):
@@ -66,12 +71,34 @@ def say(kind: str, **fields: object) -> None:
     os.write(1, f"{line}\n".encode())  # one write a line: two threads say something
 
 
+class Told:
+    """What was said last of quorum and of the ring, and how often the answer has differed since."""
+
+    quorate = False
+    members: ClassVar[list[int]] = []
+    ring: ClassVar[list[int]] = []
+    differs = 0
+
+
 def on_quorum(_handle: int, quorate: int, _ring: RingId, count: int, members: Any) -> None:
-    say("quorum", quorate=bool(quorate), members=sorted(members[:count]))
+    Told.quorate, Told.members, Told.differs = bool(quorate), sorted(members[:count]), 0
+    say("quorum", quorate=Told.quorate, members=Told.members)
+
+
+def ask(library: ctypes.CDLL, handle: ctypes.c_uint64) -> None:
+    quorate = ctypes.c_int()
+    if library.quorum_getquorate(handle, ctypes.byref(quorate)) != CS_OK or bool(quorate.value) == Told.quorate:
+        Told.differs = 0
+        return
+    Told.differs += 1
+    if Told.differs == 2:
+        Told.quorate, Told.members, Told.differs = bool(quorate.value), Told.ring, 0
+        say("quorum", quorate=Told.quorate, members=Told.members, asked=True)
 
 
 def on_nodes(_handle: int, _ring: RingId, count: int, members: Any, *_joined_and_left: Any) -> None:
-    say("ring", members=sorted(members[:count]))
+    Told.ring = sorted(members[:count])
+    say("ring", members=Told.ring)
 
 
 def follow_quorum(library: ctypes.CDLL, data: ModelData) -> None:
@@ -84,9 +111,11 @@ def follow_quorum(library: ctypes.CDLL, data: ModelData) -> None:
             return
         library.quorum_fd_get(handle, ctypes.byref(descriptor))
         while library.quorum_dispatch(handle, DISPATCH_ALL) == CS_OK:
-            select.select([descriptor.value], [], [])
+            if not select.select([descriptor.value], [], [], ASK_SECONDS)[0]:
+                ask(library, handle)
     finally:
         library.quorum_finalize(handle)
+    Told.quorate = False
     say("gone")
 
 
@@ -126,6 +155,7 @@ def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
     quorum.quorum_fd_get.argtypes = (handle, ctypes.POINTER(ctypes.c_int))
     quorum.quorum_dispatch.argtypes = (handle, ctypes.c_int)
     quorum.quorum_finalize.argtypes = (handle,)
+    quorum.quorum_getquorate.argtypes = (handle, ctypes.POINTER(ctypes.c_int))
     votequorum.votequorum_getinfo.argtypes = (handle, ctypes.c_uint, ctypes.POINTER(Info))
     votequorum.votequorum_finalize.argtypes = (handle,)
     return quorum, votequorum
