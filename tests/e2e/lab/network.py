@@ -33,6 +33,7 @@ class Switch:
     def disconnect(self, port: str) -> None:
         """Takes the cable away together with both of its ends."""
         self._ip("link", "delete", port)
+        self._cable_pulled.discard(port)
 
     def pull(self, port: str) -> None:
         self._ip("link", "set", port, "down")

@@ -39,6 +39,12 @@ def _split(scene: Scene) -> None:
     scene.part(tuple(numbers[:cut]), tuple(numbers[cut:]))
 
 
+def _pull_cable(scene: Scene) -> None:
+    node = scene.node(_number(scene))
+    if node.on:
+        scene.cluster.switch.pull(node.name)
+
+
 def _lose_one_direction(scene: Scene) -> None:
     ports = [*(node.name for node in scene.cluster.nodes), ARBITRATOR]
     sender, receiver = scene.random.sample(ports, 2)
@@ -112,7 +118,7 @@ STEPS: dict[str, Callable[[Scene], None]] = {
     "the nodes are split": _split,
     "the nodes are split (again)": _split,
     "a node is isolated": lambda scene: scene.isolate(_number(scene)),
-    "a cable is pulled": lambda scene: scene.cluster.switch.pull(f"n{_number(scene)}"),
+    "a cable is pulled": _pull_cable,
     "a node loses the path to the arbitrator": lambda scene: scene.cluster.switch.partition([f"n{_number(scene)}"], [ARBITRATOR]),
     "one direction is lost": _lose_one_direction,
     "the network is whole": lambda scene: scene.cluster.switch.heal(),
