@@ -12,7 +12,7 @@ from typing import Any
 from thirdvote.domain import Heuristics
 from thirdvote.errors import Undecodable
 from thirdvote.wire.messages import EchoReply, EchoRequest, Message, MessageType, OptionType
-from thirdvote.wire.options import OPTIONS, read_option, split, write_option
+from thirdvote.wire.options import OPTIONS, REPEATED, read_option, split, write_option
 from thirdvote.wire.schema import MESSAGES
 
 HEADER = struct.Struct(">HI")
@@ -30,12 +30,14 @@ def encode(message: Message) -> bytes:
 
 def decode(kind: MessageType, body: bytes) -> Message:
     """The message whose type and body these are; raises Undecodable and nothing else."""
-    if kind is MessageType.ECHO_REQUEST and len(body) == 8 and body.startswith(_LONE_NUMBER):
-        return EchoRequest(body, int.from_bytes(body[4:], "big"))
+    is_echo = kind is MessageType.ECHO_REQUEST or kind is MessageType.ECHO_REPLY
+    if is_echo and len(body) == 8 and body.startswith(_LONE_NUMBER):
+        number = int.from_bytes(body[4:], "big")
+        return EchoRequest(body, number) if kind is MessageType.ECHO_REQUEST else EchoReply(body, number)
     schema = MESSAGES[kind]
     values = _read_options(body)
     fields = {name: values[option] for option, name in schema.fields if option in values}
-    if kind is MessageType.ECHO_REQUEST or kind is MessageType.ECHO_REPLY:
+    if is_echo:
         fields["body"] = body
     return schema.kind(**fields)
 
@@ -45,17 +47,14 @@ def _read_options(body: bytes) -> dict[int, Any]:
     repeated: dict[int, list[Any]] = {}
     try:
         for number, raw in split(body):
-            option = OPTIONS.get(number)
-            if option is None:
-                continue
-            value = read_option(number, raw)
-            if option.repeats:
-                repeated.setdefault(number, []).append(value)
-            else:
-                values[number] = value
+            if number in REPEATED:
+                repeated.setdefault(number, []).append(read_option(number, raw))
+            elif number in OPTIONS:
+                values[number] = read_option(number, raw)
     except Undecodable as fault:
         raise Undecodable(str(fault), values.get(OptionType.MSG_SEQ_NUMBER)) from None
-    values.update((number, tuple(found)) for number, found in repeated.items())
+    for number, found in repeated.items():
+        values[number] = tuple(found)
     return values
 
 
@@ -65,8 +64,8 @@ def _write_fields(message: Message) -> bytes:
         value = getattr(message, name)
         if value is None or value is Heuristics.UNDEFINED:
             continue
-        if OPTIONS[option].repeats:
-            parts.extend(write_option(option, item) for item in value)
+        if option in REPEATED:
+            parts += [write_option(option, item) for item in value]
         else:
             parts.append(write_option(option, value))
     return b"".join(parts)

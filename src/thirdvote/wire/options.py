@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from thirdvote.domain import (
@@ -34,6 +35,12 @@ from thirdvote.wire.messages import OptionType
 _HEADER = struct.Struct(">HH")
 _RING_ID = struct.Struct(">IQ")
 _TIE_BREAKER = struct.Struct(">BI")
+
+_NODE_INFOS_KEPT = 1024
+"""Every list has the same few entries again, so the last of them are kept as they were read and written."""
+
+_NODE_INFO_USUAL = 21
+"""Bytes: an entry with all three options. One with more in it may be as long as a message, and is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,14 @@ def write_option(number: OptionType, value: Any) -> bytes:
     return _HEADER.pack(number, len(raw)) + raw
 
 
-def _check_length(value: bytes, length: int) -> None:
-    if len(value) != length:
-        raise Undecodable(f"length {len(value)}, not {length}")
+def _wrong_length(value: bytes, length: int) -> Undecodable:
+    return Undecodable(f"length {len(value)}, not {length}")
 
 
 def _unsigned(length: int) -> Option:
     def read(value: bytes) -> int:
-        _check_length(value, length)
+        if len(value) != length:
+            raise _wrong_length(value, length)
         return int.from_bytes(value, "big")
 
     return Option(read, lambda number: int(number).to_bytes(length, "big"))
@@ -91,7 +98,8 @@ def _one_byte(values: Mapping[int, object]) -> Option:
     def read(value: bytes) -> object:
         meaning = meanings.get(value)
         if meaning is None:
-            _check_length(value, 1)
+            if len(value) != 1:
+                raise _wrong_length(value, 1)
             raise Undecodable(f"value {value[0]}, not {min(values)} to {max(values)}")
         return meaning
 
@@ -113,7 +121,8 @@ def _write_numbers(numbers: tuple[int, ...]) -> bytes:
 
 
 def _read_ring_id(value: bytes) -> RingId:
-    _check_length(value, _RING_ID.size)
+    if len(value) != _RING_ID.size:
+        raise _wrong_length(value, _RING_ID.size)
     node_id, sequence = _RING_ID.unpack(value)
     return RingId(NodeId(node_id), sequence)
 
@@ -126,7 +135,8 @@ _TIE_BREAKER_MODES = {int(mode): mode for mode in TieBreakerMode}
 
 
 def _read_tie_breaker(value: bytes) -> TieBreaker:
-    _check_length(value, _TIE_BREAKER.size)
+    if len(value) != _TIE_BREAKER.size:
+        raise _wrong_length(value, _TIE_BREAKER.size)
     number, node_id = _TIE_BREAKER.unpack(value)
     mode = _TIE_BREAKER_MODES.get(number)
     if mode is None:
@@ -139,6 +149,10 @@ def _write_tie_breaker(tie_breaker: TieBreaker) -> bytes:
 
 
 def _read_node_info(value: bytes) -> NodeInfo:
+    return _read_usual_node_info(value) if len(value) <= _NODE_INFO_USUAL else _read_any_node_info(value)
+
+
+def _read_any_node_info(value: bytes) -> NodeInfo:
     found = {number: read_option(number, nested) for number, nested in split(value) if number in _IN_NODE_INFO}
     node_id = found.get(OptionType.NODE_ID)
     if not node_id:
@@ -146,6 +160,10 @@ def _read_node_info(value: bytes) -> NodeInfo:
     return NodeInfo(NodeId(node_id), found.get(OptionType.DATA_CENTER_ID, 0), found.get(OptionType.NODE_STATE))
 
 
+_read_usual_node_info = lru_cache(_NODE_INFOS_KEPT)(_read_any_node_info)
+
+
+@lru_cache(_NODE_INFOS_KEPT)
 def _write_node_info(node: NodeInfo) -> bytes:
     data = write_option(OptionType.NODE_ID, node.node_id)
     if node.data_center_id:
@@ -156,7 +174,8 @@ def _write_node_info(node: NodeInfo) -> bytes:
 
 
 def _read_any_flag(value: bytes) -> bool:
-    _check_length(value, 1)
+    if len(value) != 1:
+        raise _wrong_length(value, 1)
     return value != b"\0"
 
 
@@ -190,6 +209,8 @@ OPTIONS: Mapping[int, Option] = {
     OptionType.HEURISTICS: _member_of(Heuristics, but=(Heuristics.UNDEFINED,)),
     OptionType.KEEP_ACTIVE_PARTITION_TIE_BREAKER: _FLAG,
 }
+
+REPEATED = frozenset(number for number, option in OPTIONS.items() if option.repeats)
 
 
 def read_option(number: int, value: bytes) -> Any:
