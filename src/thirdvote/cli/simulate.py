@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 import click
@@ -21,6 +22,7 @@ from thirdvote.sim.shrink import shrink
 RUNS = 1_000
 SHOWN_FAILURES = 5
 PROGRESS_STEPS = 20
+PROGRESS_EVERY_S = 60.0
 
 ALGORITHMS = {"ffsplit": Algorithm.FFSPLIT, "lms": Algorithm.LMS, "2nodelms": Algorithm.TWO_NODE_LMS}
 POLICIES = [str(policy) for policy in Handover]
@@ -75,10 +77,12 @@ def _many(first: int, runs: int, jobs: int, wanted: Wanted) -> Summary:
 
 
 def _with_progress(summaries: Iterator[Summary], runs: int) -> Iterator[Summary]:
-    shown, step = 0, max(runs // PROGRESS_STEPS, 1)
+    """Every twentieth to a person; and once a minute to whoever reads it."""
+    shown, shown_at, step = 0, time.monotonic(), max(runs // PROGRESS_STEPS, 1)
     for summary in summaries:
-        if sys.stderr.isatty() and summary.runs >= shown + step and summary.runs < runs:
-            shown = summary.runs
+        is_step = sys.stderr.isatty() and summary.runs >= shown + step
+        if summary.runs < runs and (is_step or time.monotonic() >= shown_at + PROGRESS_EVERY_S):
+            shown, shown_at = summary.runs, time.monotonic()
             output.notice(f"{summary.runs:,} of {runs:,} worlds")
         yield summary
 

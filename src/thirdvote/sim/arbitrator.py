@@ -208,8 +208,9 @@ class Arbitrator:
         if deadline is not None and deadline <= max(self._clock.now(), self._timer_due if self._timer is None else 0.0):
             self._step(arbiter, Elapsed())
             self._take_all(arbiter)
+            deadline = arbiter.deadline()
         self._working = False
-        self._arm(arbiter)
+        self._arm(deadline)
 
     def _take_all(self, arbiter: Arbiter) -> None:
         while self._inputs:
@@ -254,11 +255,11 @@ class Arbitrator:
 
     def _keep(self, wanted: Persist) -> None:
         life = self._life
-        self._say(f"writes {wanted.record}")
+        if self._trace is not None:
+            self._trace(f"writes {wanted.record}")
         self.disk.keep(wanted, lambda answer: self._feed(answer) if self._life == life else None)
 
-    def _arm(self, arbiter: Arbiter) -> None:
-        deadline = arbiter.deadline()
+    def _arm(self, deadline: float | None) -> None:
         if deadline is None or (self._timer is not None and self._timer_due <= deadline):
             return
         if self._timer is not None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import signal
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 
+from thirdvote.errors import UserError
 from thirdvote.sim.draw import Wanted, draw
 from thirdvote.sim.faults import Outcome, run
-from thirdvote.sim.invariants import Failure
+from thirdvote.sim.invariants import Failure, Invariant, Measures
+from thirdvote.sim.schedule import Schedule
 
 BATCH = 50
 """Runs that a process does before it reports: about half a second."""
+
+AHEAD = 4
+"""Batches for each process that are given out before they are needed."""
 
 SAMPLES_MAX = 20_000
 """Hand-overs of one kind of fault that are kept for the percentiles."""
@@ -74,15 +81,26 @@ def campaign(first: int, runs: int, jobs: int, wanted: Wanted) -> Iterator[Summa
     starts = range(first, first + runs, BATCH)
     one = partial(batch, last=first + runs, wanted=wanted)
     total = Summary()
-    if jobs == 1:
+    for part in map(one, starts) if jobs == 1 else _together(one, starts, jobs):
+        total.take(part)
+        yield total
+
+
+def _together(one: Callable[[int], Summary], starts: Iterable[int], jobs: int) -> Iterator[Summary]:
+    """The batches in their order. Some are given out ahead, so that nobody waits for work, and not all, so that memory stays as it is."""
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _begin)
+    given: deque[Future[Summary]] = deque()
+    try:
         for start in starts:
-            total.take(one(start))
-            yield total
-        return
-    with multiprocessing.get_context("fork").Pool(jobs, _ignore_interrupt) as pool:
-        for part in pool.imap(one, starts):
-            total.take(part)
-            yield total
+            given.append(pool.submit(one, start))
+            if len(given) > AHEAD * jobs:
+                yield given.popleft().result()
+        while given:
+            yield given.popleft().result()
+    except BrokenProcessPool:
+        raise UserError("a process that ran worlds was killed", "see whether the memory was full; fewer at once: --jobs 1") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def batch(start: int, last: int, wanted: Wanted) -> Summary:
@@ -92,7 +110,7 @@ def batch(start: int, last: int, wanted: Wanted) -> Summary:
     gc.disable()
     try:
         for seed in range(start, min(start + BATCH, last)):
-            summary.add(run(draw(seed, wanted)))
+            summary.add(_run(draw(seed, wanted)))
     finally:
         if collects:
             gc.enable()
@@ -100,6 +118,15 @@ def batch(start: int, last: int, wanted: Wanted) -> Summary:
     return summary
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C is for the process that gave the work."""
+def _run(schedule: Schedule) -> Outcome:
+    """A world that can not even be made has failed, and the others go on."""
+    try:
+        return run(schedule)
+    except Exception as error:
+        return Outcome(schedule, Failure(Invariant.PROGRAM, 0.0, 0, f"{type(error).__name__}: {error}"), Measures(), (), 0)
+
+
+def _begin() -> None:
+    """In each process: Ctrl-C is for the one that gave the work, and what is there now stays, so the collector need not look at it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()

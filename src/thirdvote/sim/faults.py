@@ -93,7 +93,8 @@ def run(schedule: Schedule, tracing: bool = False) -> Outcome:
 def _happen(world: World, fault: Fault) -> None:
     world.applied.append(fault)
     world.disturbed()
-    world.say("fault", str(fault))
+    if world.tracing:
+        world.say("fault", str(fault))
     world.note_who_hears()
     apply(world, fault)
     world.note_who_hears()

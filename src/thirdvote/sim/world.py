@@ -148,7 +148,8 @@ class World:
         now, report = self.engine.now, self.nodes[node].corosync.report
         before, self.reports.now[node] = self.reports.now[node], report
         self.changes.append(Change(now, node, report))
-        self.say(f"node {node}", f"reports {'quorum' if report.quorate else 'no quorum'} with {sorted(report.members)}")
+        if self.tracing:
+            self.say(f"node {node}", f"reports {'quorum' if report.quorate else 'no quorum'} with {sorted(report.members)}")
         if before.quorate and not report.quorate and self.nodes[node].corosync.running and only_the_arbitrator(self.applied):
             self.fail(Invariant.HEALTHY, f"node {node} has lost quorum, and nothing but the arbitrator had a fault")
         if report.quorate and report != before and len(report.members) < len(self.nodes) and self.applied:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+from typing import NoReturn
+
+import pytest
 
 from thirdvote.domain import Handover
+from thirdvote.errors import UserError
+from thirdvote.sim import campaign as module
 from thirdvote.sim.campaign import BATCH, SAMPLES_MAX, Summary, batch, campaign
 from thirdvote.sim.draw import Wanted, draw
-from thirdvote.sim.faults import Outcome
+from thirdvote.sim.faults import Outcome, run
 from thirdvote.sim.invariants import Failure, HandOver, Invariant, Measures
+from thirdvote.sim.schedule import Schedule
 
 STOCK = Wanted(Handover.STOCK)
 
@@ -22,6 +30,28 @@ def test_several_processes_find_what_one_does() -> None:
 
 def test_progress_comes_after_each_batch() -> None:
     assert [summary.runs for summary in campaign(1, BATCH + 1, 1, STOCK)] == [BATCH, BATCH + 1]
+
+
+def test_a_world_that_can_not_be_made_has_failed_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(schedule: Schedule) -> Outcome:
+        if schedule.seed == 2:
+            raise ValueError("no such world")
+        return run(schedule)
+
+    monkeypatch.setattr(module, "run", refuse)
+    *_, summary = campaign(1, 3, 2, STOCK)
+    assert summary.runs == 3
+    assert summary.failures == [(2, Failure(Invariant.PROGRAM, 0.0, 0, "ValueError: no such world"))]
+
+
+def test_a_process_that_is_killed_ends_the_campaign_with_words_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(schedule: Schedule) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    monkeypatch.setattr(module, "run", die)
+    with pytest.raises(UserError, match="a process that ran worlds was killed"):
+        list(campaign(1, 3 * BATCH, 2, STOCK))
 
 
 def test_a_batch_leaves_the_collector_as_it_was() -> None:
