@@ -190,10 +190,25 @@ def isolated(*numbers: int) -> Callable[[Scene], float]:
     return happen
 
 
-def power_cut(number: int) -> Callable[[Scene], float]:
+def isolated_then_apart(*numbers: int) -> Callable[[Scene], float]:
+    """These nodes hear nobody but each other, and later, while they may not have given up their arbitrator yet, not even that."""
+
     def happen(scene: Scene) -> float:
         at = time.monotonic()
-        scene.cluster.cut_power(scene.node(number))
+        scene.isolate(*numbers)
+        scene.pause(0.5 * scene.detection_s, scene.detection_s + 2 * scene.heartbeat_s)
+        others = [node.name for node in scene.cluster.nodes if node.number not in numbers]
+        scene.cluster.switch.partition([*others, ARBITRATOR], *([f"n{number}"] for number in numbers))
+        return at
+
+    return happen
+
+
+def power_cut(*numbers: int) -> Callable[[Scene], float]:
+    def happen(scene: Scene) -> float:
+        at = time.monotonic()
+        for number in numbers:
+            scene.cluster.cut_power(scene.node(number))
         return at
 
     return happen
@@ -468,7 +483,22 @@ THREE_NODES_LMS = (
     Fault("node 3 isolated", isolated(3), frozenset({1, 2}), keeps=True),
     Fault("node 1 isolated (cable)", cable_pulled(1), frozenset({2, 3}), keeps=True),
     Fault("two nodes isolated together", isolated(1, 2), frozenset({3})),
+    Fault("two nodes isolated together, then from each other", isolated_then_apart(1, 2), frozenset({3})),
     Fault("split 1 : 2", split((1,), (2, 3)), frozenset({2, 3})),
     Fault("split 1 : 1 : 1", split((1,), (2,), (3,)), LOWER),
     Fault("split 1 : 2, then the holders' path is silent", after_split(silence(2, 3), (2, 3), (1,)), LOWER),
+)
+
+FIRST_HALF, SECOND_HALF = frozenset({1, 2}), frozenset({3, 4})
+
+FOUR_NODES = (
+    Fault("node 4 isolated", isolated(4), frozenset({1, 2, 3}), keeps=True),
+    Fault("nodes 3 and 4 isolated together", isolated(3, 4), FIRST_HALF),
+    Fault("nodes 1 and 2 isolated together", isolated(1, 2), SECOND_HALF),
+    Fault("nodes 1 and 2 isolated together, then from each other", isolated_then_apart(1, 2), SECOND_HALF),
+    Fault("nodes 3 and 4 isolated together, then from each other", isolated_then_apart(3, 4), FIRST_HALF),
+    Fault("nodes 1 and 2 without power", power_cut(1, 2), SECOND_HALF),
+    Fault("split 2 : 2", split((1, 2), (3, 4)), FIRST_HALF),
+    Fault("split 2 : 2, then the holders' path is silent", after_split(silence(1, 2), (1, 2), (3, 4)), SECOND_HALF),
+    Fault("split 1 : 1 : 2", split((1,), (2,), (3, 4)), SECOND_HALF),
 )

@@ -68,7 +68,7 @@ class ModelData(ctypes.Structure):
 
 def say(kind: str, **fields: object) -> None:
     line = json.dumps({"at": time.monotonic(), "kind": kind, **fields})
-    os.write(1, f"{line}\n".encode())  # one write a line: two threads say something
+    os.write(1, f"{line}\n".encode())  # one write a line: several threads say something
 
 
 class Told:
@@ -83,17 +83,6 @@ class Told:
 def on_quorum(_handle: int, quorate: int, _ring: RingId, count: int, members: Any) -> None:
     Told.quorate, Told.members, Told.differs = bool(quorate), sorted(members[:count]), 0
     say("quorum", quorate=Told.quorate, members=Told.members)
-
-
-def ask(library: ctypes.CDLL, handle: ctypes.c_uint64) -> None:
-    quorate = ctypes.c_int()
-    if library.quorum_getquorate(handle, ctypes.byref(quorate)) != CS_OK or bool(quorate.value) == Told.quorate:
-        Told.differs = 0
-        return
-    Told.differs += 1
-    if Told.differs == 2:
-        Told.quorate, Told.members, Told.differs = bool(quorate.value), Told.ring, 0
-        say("quorum", quorate=Told.quorate, members=Told.members, asked=True)
 
 
 def on_nodes(_handle: int, _ring: RingId, count: int, members: Any, *_joined_and_left: Any) -> None:
@@ -111,12 +100,34 @@ def follow_quorum(library: ctypes.CDLL, data: ModelData) -> None:
             return
         library.quorum_fd_get(handle, ctypes.byref(descriptor))
         while library.quorum_dispatch(handle, DISPATCH_ALL) == CS_OK:
-            if not select.select([descriptor.value], [], [], ASK_SECONDS)[0]:
-                ask(library, handle)
+            select.select([descriptor.value], [], [])
     finally:
         library.quorum_finalize(handle)
-    Told.quorate = False
+    Told.quorate, Told.members, Told.ring, Told.differs = False, [], [], 0
     say("gone")
+
+
+def follow_answers(library: ctypes.CDLL, data: ModelData) -> None:
+    """Returns when corosync has gone, or is not there. A question may be stuck in one that ends: it has a connection of its own."""
+    handle, kind, quorate = ctypes.c_uint64(), ctypes.c_uint32(), ctypes.c_int()
+    if library.quorum_model_initialize(ctypes.byref(handle), QUORUM_MODEL_V1, ctypes.byref(data), ctypes.byref(kind), None) != CS_OK:
+        return
+    try:
+        while library.quorum_getquorate(handle, ctypes.byref(quorate)) == CS_OK:
+            compare(bool(quorate.value))
+            time.sleep(ASK_SECONDS)
+    finally:
+        library.quorum_finalize(handle)
+
+
+def compare(quorate: bool) -> None:
+    if not Told.ring or quorate == Told.quorate:
+        Told.differs = 0
+        return
+    Told.differs += 1
+    if Told.differs == 2:
+        Told.quorate, Told.members, Told.differs = quorate, Told.ring, 0
+        say("quorum", quorate=quorate, members=Told.members, asked=True)
 
 
 def follow_votes(library: ctypes.CDLL) -> None:
@@ -164,7 +175,8 @@ def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
 def main() -> None:
     quorum, votequorum = libraries()
     data = ModelData(QUORUM_MODEL_V1, QuorumCallback(on_quorum), NodesCallback(on_nodes))
-    threading.Thread(target=again_and_again, args=(lambda: follow_votes(votequorum),), daemon=True).start()
+    for follow in (lambda: follow_votes(votequorum), lambda: follow_answers(quorum, data)):
+        threading.Thread(target=again_and_again, args=(follow,), daemon=True).start()
     again_and_again(lambda: follow_quorum(quorum, data))
 
 

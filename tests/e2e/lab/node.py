@@ -59,6 +59,8 @@ def corosync_conf(settings: Settings, nodes: list[Node], host: str, version: int
         for node in nodes
     )
     device = "".join(f"    {key}: {value}\n" for key, value in settings.device_keys())
+    if settings.heuristics_s is not None:
+        device += f"    heuristics {{\n      mode: on\n      exec_wait: /bin/sleep {settings.heuristics_s}\n    }}\n"
     return (
         "logging {\n  debug: off\n  to_syslog: no\n  to_logfile: yes\n  logfile: /var/log/corosync/corosync.log\n  timestamp: hires\n}\n"
         f"nodelist {{\n{node_list}}}\n"

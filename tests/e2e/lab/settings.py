@@ -20,6 +20,8 @@ class Settings:
     token_ms: int = 1000
     timeout_ms: int | None = None
     sync_timeout_ms: int | None = None
+    heuristics_s: float | None = None
+    """The command of the heuristics takes so long, and succeeds."""
 
     def device_keys(self) -> Iterator[tuple[str, int]]:
         """Of quorum.device. Without `votes` the device has one less than there are nodes, which is right for lms."""
