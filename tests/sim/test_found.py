@@ -11,6 +11,7 @@ from thirdvote.sim.faults import run
 from thirdvote.sim.schedule import (
     HangArbitrator,
     HangDaemon,
+    KillCorosync,
     KillDaemon,
     OneWayLoss,
     PowerCut,
@@ -65,6 +66,9 @@ FOUND = {
         Setup(timeout_ms=1_250, tells_token=True, late_answers=False, latency_s=0.03, persist_s=0.2),
         (HangArbitrator(2.899, 2.659), Split(3.272, ((2,), (0, 1))), HangArbitrator(3.272, 3.073)),
         19.4,
+    ),
+    "the mate of a node that is refused was just lost": Schedule(
+        3319, Setup(nodes=3, algorithm=LMS), (Split(6.9, ((1,), (2, 3))), KillCorosync(15.0, 3)), 33.8
     ),
     "a node comes back after a power cut, the other one is frozen": Schedule(
         12235, Setup(algorithm=LMS, token_ms=3_000), (Split(4.0, ((1, 2), (0,))), PowerCut(17.3, 1)), 23.0

@@ -29,7 +29,7 @@ from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.presence import INSPECTED_S, Presence, Probing, silence
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.arbiter.referee import LISTS_MISSING, NOT_ASKED, Board, refuse_question
-from thirdvote.arbiter.releases import Absence, Timing, released_at, timing
+from thirdvote.arbiter.releases import MARGIN_S, Absence, Timing, released_at, timing
 from thirdvote.arbiter.waits import Wait, end_of, how_lost, sentence
 from thirdvote.config import ClusterPolicy
 from thirdvote.decide.view import ClusterView, Verdict
@@ -386,14 +386,18 @@ class GrantingReferee:
         """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since.
 
         As long as Corosync has told nothing about that ring, it may not be done with it, or wait for the device of another node in it. And
-        without a "no" the NACK may have come in a pause of the daemon, for its heuristics after one more change.
+        without a "no" the NACK may have come in a pause of the daemon, for its heuristics after one more change; or after a mate was lost,
+        when Corosync goes by it in the next ring only.
         """
         if holder.refused_at is None:
             return None
         rule = self._timing(holder)
         if holder.unpublished_since is not None:
             return holder.refused_at + rule.sync_timeout
-        return holder.refused_at + (rule.steps_at_most if holder.said_no else max(rule.steps_at_most, rule.heuristics))
+        if holder.said_no:
+            return holder.refused_at + rule.steps_at_most
+        has_mates = holder.members is None or len(holder.members) > 1
+        return holder.refused_at + max(rule.steps_at_most, rule.heuristics + (rule.notice + MARGIN_S if has_mates else 0.0))
 
     def _look_at_holders(self) -> None:
         """Of one that does not answer it shall be known, before it is given up, if its kernel does."""
