@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from thirdvote.domain import Algorithm
+from thirdvote.domain import Algorithm, TieBreakerMode
 from thirdvote.sim.faults import run
 from thirdvote.sim.schedule import (
     HangArbitrator,
@@ -69,6 +69,24 @@ FOUND = {
     ),
     "the mate of a node that is refused was just lost": Schedule(
         3319, Setup(nodes=3, algorithm=LMS), (Split(6.9, ((1,), (2, 3))), KillCorosync(15.0, 3)), 33.8
+    ),
+    "two that nobody hears are together for a while, the daemon of one of them was killed": Schedule(
+        10014830,
+        Setup(tells_token=True),
+        (Split(2.5, ((0, 2), (1,))), KillDaemon(12.0, 2), Split(13.2, ((0, 1, 2),)), Split(17.0, ((1,), (2,)))),
+        38.85,
+    ),
+    "three that nobody hears, and that go on casting, lose one of them": Schedule(
+        10018646,
+        Setup(nodes=5, algorithm=LMS, wait_for_all=True),
+        (Split(3.6, ((0, 4, 5), (1, 2, 3))), PowerCut(14.1, 3)),
+        51.3,
+    ),
+    "the same with a ring that changes while the arbitrator stands still": Schedule(
+        10025141,
+        Setup(nodes=4, algorithm=LMS, timeout_ms=1_250, tie_breaker=TieBreakerMode.HIGHEST, wait_for_all=True),
+        (Split(2.5, ((0, 1, 4), (2, 3))), HangArbitrator(13.265, 4.967), Split(15.0, ((0, 3), (1, 2, 4))), PowerCut(25.5, 2)),
+        38.8,
     ),
     "a node comes back after a power cut, the other one is frozen": Schedule(
         12235, Setup(algorithm=LMS, token_ms=3_000), (Split(4.0, ((1, 2), (0,))), PowerCut(17.3, 1)), 23.0

@@ -154,7 +154,7 @@ class Holders:
                 if _is_newer(node.ring_id, holder.ring_id):
                     holder.ring_changed(now, witnessed=not is_first)
                     holder.ring_id, holder.members, holder.left_out, holder.leavers = node.ring_id, members, False, frozenset()
-            elif _lost_ring(holder, node):
+            elif _lost_ring(holder, node, is_first=is_first):
                 leave_now = (members if holder.members is None else members & holder.members) - holder.leavers
                 if leave_now or (is_first and _is_newer(node.ring_id, holder.left_by)):
                     holder.ring_changed(others_noticed, witnessed=not is_first and node.node_id in leave_now)
@@ -205,7 +205,11 @@ def _is_newer(ring_id: RingId, known: RingId | None) -> bool:
     return known is None or ring_id.sequence > known.sequence
 
 
-def _lost_ring(holder: Holder, node: Node) -> bool:
-    """Whether this report, which leaves the holder out, means that its ring is gone: the node was in it, or may have been."""
-    may_have_been_in_it = holder.members is None or node.node_id in holder.members
-    return may_have_been_in_it and _is_newer(node.ring_id, holder.ring_id)
+def _lost_ring(holder: Holder, node: Node, *, is_first: bool) -> bool:
+    """Whether this report, which leaves the holder out, means that its ring is gone: the node was in it, or may have been, as it may
+    if both were away at the same time.
+    """
+    apart = holder.members is not None and node.node_id not in holder.members
+    if apart and not (is_first and holder.absence is not None):
+        return False
+    return _is_newer(node.ring_id, holder.ring_id)

@@ -58,7 +58,7 @@ first poll there: until the next poll, C later (`in_flight`).
 
 Some nodes go on casting with no arbitrator at all: 2nodelms always, lms while the node has quorum and wait_for_all is on.
 Only a change of their ring stops them: it takes their vote away, and if the daemon still believed itself connected then,
-it polls no more, so until R + S; if it had given up before, its timer polls.
+it polls no more, so until R + S, and S longer where the ring may change again unseen; if it had given up before, its timer polls.
 """
 
 from __future__ import annotations
@@ -255,11 +255,12 @@ def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None
     if absence.manner is Manner.ENDED:
         return _ended(absence, ring, timing)
     if ring.changed_at is None:
-        return None if ring.unpolled_since is None else ring.unpolled_since + timing.sync_timeout
+        return None if ring.unpolled_since is None else _waited_again(ring.unpolled_since + timing.sync_timeout, ring, timing)
     if absence.manner is Manner.GAVE_UP and ring.changed_at - SKEW_S - max(HEURISTICS_S, timing.heuristics) > absence.at:
         return _timer_after(ring.changed_at, absence.at, absence, timing)
     changed = ring.changed_at if ring.unpolled_since is None else max(ring.changed_at, ring.unpolled_since)
-    return changed + timing.skew + timing.sync_timeout
+    frozen = changed + timing.skew + timing.sync_timeout
+    return _waited_again(frozen, ring, timing) if ring.mates is Mates.AWAY else frozen
 
 
 def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
@@ -332,13 +333,18 @@ def _unattended(dropped: float, absence: Absence, ring: Ring, timing: Timing) ->
         at_the_earliest = change.at - SKEW_S - timing.heuristics - timing.token_before(change.at, absence.alive)
         if not change.witnessed or at_the_earliest < alive_until:
             alive_until = max(alive_until, change.at + timing.skew + timing.sync_timeout)
+    return _waited_again(alive_until, ring, timing)
+
+
+def _waited_again(until: float, ring: Ring, timing: Timing) -> float:
+    """Its ring may change unseen until then, and Corosync wait for its device once more; a mate that is connected tells us soon."""
     match ring.mates:
         case Mates.NONE:
-            return alive_until
+            return until
         case Mates.WATCHING:
-            return alive_until + timing.notice
+            return until + timing.notice
         case Mates.AWAY:
-            return alive_until + timing.sync_timeout
+            return until + timing.sync_timeout
 
 
 def _gives_up(absence: Absence, timing: Timing) -> float:

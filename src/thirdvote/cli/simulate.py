@@ -35,9 +35,17 @@ POLICIES = [str(policy) for policy in Handover]
 @click.option("--policy", metavar="|".join(POLICIES), type=click.Choice(POLICIES), default="safe", help="handover (default safe)")
 @click.option("--algorithm", metavar="|".join(ALGORITHMS), type=click.Choice(list(ALGORITHMS)), help="only this one")
 @click.option("--timeout", metavar="MS", type=click.IntRange(100, 600_000), help="quorum.device.timeout of all nodes")
+@click.option("--keep-going", is_flag=True, help=f"do not stop at the {SHOWN_FAILURES}th world that fails; name them all")
 @click.option("--trace", is_flag=True, help="show everything that happens in the one world of --seed")
 def simulate(
-    runs: int | None, seed: int | None, jobs: int | None, policy: str, algorithm: str | None, timeout: int | None, trace: bool
+    runs: int | None,
+    seed: int | None,
+    jobs: int | None,
+    policy: str,
+    algorithm: str | None,
+    timeout: int | None,
+    keep_going: bool,
+    trace: bool,
 ) -> int:
     """break simulated clusters at random, and check that no vote counts twice and none stays away
 
@@ -49,7 +57,8 @@ def simulate(
     if trace and (seed is None or count != 1):
         raise UsageError("--trace is for one world", "name it: `thirdvote simulate --seed 55 --trace`")
     first = 1 if seed is None else seed
-    summary = _one(first, wanted) if trace else _many(first, count, jobs or os.cpu_count() or 1, wanted)
+    stop_at = count if keep_going else SHOWN_FAILURES
+    summary = _one(first, wanted) if trace else _many(first, count, jobs or os.cpu_count() or 1, wanted, stop_at)
     _show(summary)
     if not summary.failures:
         return output.OK
@@ -68,10 +77,10 @@ def _one(seed: int, wanted: Wanted) -> Summary:
     return summary
 
 
-def _many(first: int, runs: int, jobs: int, wanted: Wanted) -> Summary:
+def _many(first: int, runs: int, jobs: int, wanted: Wanted, stop_at: int) -> Summary:
     summary = Summary()
     for summary in _with_progress(campaign(first, runs, jobs, wanted), runs):
-        if len(summary.failures) >= SHOWN_FAILURES:
+        if len(summary.failures) >= stop_at:
             break
     return summary
 
@@ -114,6 +123,8 @@ def _show_failures(summary: Summary, wanted: Wanted) -> None:
         smallest = smallest_of(seed, wanted)
         if smallest is not None:
             output.line("  smallest: ", literal(smallest.schedule))
+    for seed, failure in summary.failures[SHOWN_FAILURES:]:
+        output.line((f"seed {seed}", output.STRONG), ": ", (str(failure.invariant), output.BAD), f" at {failure.at:.3f} s: {failure.text}")
 
 
 def smallest_of(seed: int, wanted: Wanted) -> Outcome | None:

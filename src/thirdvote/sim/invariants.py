@@ -23,7 +23,21 @@ from enum import StrEnum
 from thirdvote.domain import Algorithm, ClusterName, Handover, NodeId, Vote
 from thirdvote.sim.corosync import NOTHING, Report, quorum_of
 from thirdvote.sim.disk import Disk
-from thirdvote.sim.schedule import Fault, HangDaemon, KillCorosync, KillDaemon, Schedule, Setup, is_of_the_arbitrator
+from thirdvote.sim.schedule import (
+    ARBITRATOR,
+    Delay,
+    Fault,
+    HangDaemon,
+    KillCorosync,
+    KillDaemon,
+    OneWayLoss,
+    PowerOn,
+    Schedule,
+    Setup,
+    Split,
+    StopDaemon,
+    is_of_the_arbitrator,
+)
 from thirdvote.wire.codec import HEADER, decode
 from thirdvote.wire.messages import AskForVoteReply, HeuristicsChangeReply, MessageType, NodeListReply, OptionType, VoteInfo
 
@@ -82,13 +96,39 @@ def wait_s(schedule: Schedule) -> float:
 
     H + T for a holder that hangs or is silent; a sleep and a poll for one that gave up before its ring changed, which heuristics keep
     from polling for half of ST at most; ST for one whose daemon was killed or hangs, or that goes on casting,
-    and once more where its ring may have changed again meanwhile.
+    and once more where its ring may have changed again meanwhile. One that the arbitrator stops hearing just after it was asked looks as
+    if it hung. And where several nodes are lost together, or who comes back may have been started anew, others may notice later.
     """
     setup = schedule.setup
-    was_killed = not setup.tls or any(isinstance(fault, KillDaemon | KillCorosync | HangDaemon) for fault in schedule.faults)
+    was_killed = not setup.tls or any(_looks_killed(fault) for fault in schedule.faults)
     steady = setup.heartbeat_s + setup.timeout_s + 1.9 * setup.poll_s + (setup.sync_timeout_s / 2 if setup.heuristics_s else 0.0)
     frozen = 2 * setup.sync_timeout_s if was_killed or not setup.gives_up_its_vote else 0.0
-    return max(steady, frozen) + UNKNOWN_TOKEN_S + 2 * setup.token_s + 1.0
+    in_doubt = setup.nodes > 2 or any(_leaves_in_doubt(fault) for fault in schedule.faults)
+    unseen = _notice_s(setup) + setup.poll_s if in_doubt else 0.0
+    return max(steady, frozen) + unseen + UNKNOWN_TOKEN_S + 2 * setup.token_s + 1.0
+
+
+def _looks_killed(fault: Fault) -> bool:
+    return isinstance(fault, KillDaemon | KillCorosync | HangDaemon) or (isinstance(fault, OneWayLoss) and fault.target == ARBITRATOR)
+
+
+def _leaves_in_doubt(fault: Fault) -> bool:
+    """A node may lose its connection to the arbitrator by it, and come back."""
+    match fault:
+        case OneWayLoss():
+            return ARBITRATOR in (fault.source, fault.target)
+        case Split():
+            return any(ARBITRATOR in side for side in fault.sides)
+        case PowerOn() | StopDaemon() | KillDaemon() | KillCorosync() | Delay():
+            return True
+        case _:
+            return is_of_the_arbitrator(fault)
+
+
+def _notice_s(setup: Setup) -> float:
+    """From the loss of a token to the quorum in a new ring, as long as the arbitrator has to believe that it takes."""
+    token_s = setup.token_s if setup.tells_token else 3.0 + 0.65 * (setup.nodes - 2)
+    return 2.4 * token_s
 
 
 class Votes:

@@ -102,6 +102,13 @@ class TestRings:
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
         assert not holders.by_node[NodeId(2)].left_out
 
+    def test_it_may_have_been_in_it_if_both_were_away(self) -> None:
+        holders = holding(2, 3)
+        holders.went(node(2, ring(2, 10), 2, 3), GONE)
+        holders.reported(node(1, ring(1, 14), 1), {}, 160.0, NOTICE, is_first=True)
+        assert holders.by_node[NodeId(2)].changes == (RingChange(160.0, witnessed=False),)
+        assert not holders.by_node[NodeId(3)].left_out
+
     def test_one_of_an_older_ring_does_not(self) -> None:
         holders = holding(1, 2)
         holders.reported(node(1, ring(1, 6), 1), {}, 60.0, NOTICE, is_first=False)

@@ -51,6 +51,16 @@ def test_a_failure_says_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> 
     assert "smallest: Schedule(seed=" in text
 
 
+def test_it_ends_with_the_fifth_failure_unless_it_shall_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(granting, "released_at", lambda absence, ring, timing: absence.at)
+    words = ("--runs", "600", "--jobs", "1", "--algorithm", "ffsplit")
+    short, whole = output_of(*words)[0], output_of(*words, "--keep-going")[0]
+    assert not short.startswith("600 worlds")
+    assert whole.startswith("600 worlds")
+    assert whole.count("\nseed ") > short.count("\nseed ") >= 5
+    assert whole.count("smallest: ") == 5
+
+
 def test_the_command_that_replays_names_what_was_asked_for() -> None:
     assert replay_command(5, Wanted()) == "thirdvote simulate --seed 5 --policy safe --trace"
     wanted = Wanted(Handover.FAST, Algorithm.TWO_NODE_LMS, 1_250)
