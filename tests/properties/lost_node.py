@@ -115,7 +115,8 @@ def echoes(life: Life) -> Echoes:
             if leaves < life.deaf_from:
                 heard = leaves + life.delay
             if leaves < max(life.deaf_from, life.ring + life.reported):  # one that is behind and does not answer is not answered
-                answered, late = echoed, leaves > echoed
+                acknowledged = leaves < life.deaf_from and leaves + 2 * life.delay < life.mute_from  # by its kernel, and we know it
+                answered, late = echoed, leaves > echoed and not acknowledged
     return Echoes(life.breaks_at if life.breaks_at < life.stops_at else inf, answered, echoed, late)
 
 
@@ -279,7 +280,7 @@ def a_life(dice: random.Random) -> Life:
         steps=share(),
         end=end,
         end_at=inf if end is End.NONE else dice.choice((lost, dice.uniform(0.0, span))),
-        late=dice.choice((0.0, 0.9)),
+        late=dice.choice((0.0, 0.7, 0.9)),
         poll=share(),
         sleep=share(),
         pause=share(),

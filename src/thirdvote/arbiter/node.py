@@ -33,7 +33,7 @@ class Node:
     vote_info_number: int = 0
 
     answered_late: bool = False
-    """The last answer left some time after its echo had come, and may not have been heard."""
+    """The last answer left some time after its echo had come, and is not known to have been heard."""
     answered_at: float = 0.0
     echoed_at: float = 0.0
     """When the last echo came that was answered, and the last one at all; at first, when the node joined."""
@@ -63,6 +63,8 @@ class Node:
     sent_at: float | None = None
     """When the last VOTE_INFO left for it."""
     looking: bool = False
+    """Whether its kernel has acknowledged what it was asked; `looking_back`: what was sent before it was asked."""
+    looking_back: bool = False
     inspected_at: float | None = None
     acknowledged: bool = False
     """Its kernel had acknowledged everything that was sent to it when that was looked at last."""

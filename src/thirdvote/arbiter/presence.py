@@ -74,9 +74,14 @@ class Presence:
         return False
 
     def _probe(self, node: Node) -> None:
-        """Changes nothing for the node. One that has reported nothing does not expect it yet."""
+        """Changes nothing for the node. One that has reported nothing does not expect it yet. What its kernel has acknowledged before it
+        has been heard, its last echo's answer too.
+        """
         if node.membership_list is None:
             return
+        if node.answered_late and node.asked_at is None and not node.looking_back:
+            node.looking_back = True
+            self._actions.inspect(node)
         node.probed_at = self.board.now
         self._actions.probe(node)
         self.asked(node)
@@ -131,7 +136,12 @@ class Presence:
         self._actions.inspect(node)
 
     def looked(self, node: Node, *, acknowledged: bool) -> bool:
-        """What was seen; whether that was the last look that is under way."""
+        """What was seen; whether that changes anything, and no other look is under way."""
+        if acknowledged:
+            node.answered_late = False
+        if node.looking_back:
+            node.looking_back = False
+            return acknowledged
         node.looking, node.inspected_at, node.acknowledged = False, self.board.now, acknowledged
         return not any(other.looking for other in self.board.nodes.values())
 

@@ -24,11 +24,11 @@ node fell silent and lost its ring by one fault, it is at most half of the time 
 How a node can be lost, and what it does then:
 
 SILENT: nothing comes. Either it runs and hears nothing. Then it gives up at g = a + 2H, where it casts "no" at once; or at
-a + H, if our last answer left late, and it was cut off before that. If its ring changed before, that poll is also the first
-one for the new ring, so it is over then, frozen or not. If its ring changes only after it has given up, a poll for the new
-ring comes with its timer, C + P after the change at the latest; or later if it is asleep: after giving up it sleeps for up
-to 0.9 C before it connects anew, and does nothing meanwhile. Or, in a ring that is its own still, the daemon hangs; it does
-so before e + H, when its next echo was due, and polls no more: T later the vote is dropped.
+a + H, if our last answer left late, and its kernel had not acknowledged it before it was cut off. If its ring changed before, that
+poll is also the first one for the new ring, so it is over then, frozen or not. If its ring changes only after it has given up, a
+poll for the new ring comes with its timer, C + P after the change at the latest; or later if it is asleep: after giving up it
+sleeps for up to 0.9 C before it connects anew, and does nothing meanwhile. Or, in a ring that is its own still, the daemon hangs; it
+does so before e + H, when its next echo was due, and polls no more: T later the vote is dropped.
 
 HANGS: nothing comes, but the node's kernel has acknowledged what we asked: the host is there, and its daemon stands still.
 Its last poll was before e + H. A ring that changes within T of that finds the device alive, and Corosync waits for it: until

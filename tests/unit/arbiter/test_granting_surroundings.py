@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.world import SAFE, Client, World, record, ring, settings_with, split
 from thirdvote.arbiter.granting import LEDGER_AGAIN_S
 from thirdvote.arbiter.interface import Elapsed, Ending, NoteKind, Reconfigure, Release
@@ -139,7 +141,7 @@ class TestLateAnswers:
     def test_an_echo_of_a_whole_cluster_is_answered_shortly_before_the_next_one(self) -> None:
         world, one, _ = self.whole()
         assert one.echo() == []
-        world.pass_time(0.9 * H - 0.01)
+        world.pass_time(0.7 * H - 0.01)
         assert one.take() == []
         world.pass_time(0.02)
         assert [message.type for message in one.take()] == [EchoReply.type]
@@ -153,7 +155,7 @@ class TestLateAnswers:
         world.pass_time(H + 0.5, two)
         one.take()
         one.echo()
-        world.pass_time(0.9 * H - 0.5 + 0.01)
+        world.pass_time(0.7 * H - 0.5 + 0.01)
         assert [message.type for message in one.take()] == [EchoReply.type]
 
     def test_one_of_a_cluster_that_is_not_whole_at_once(self) -> None:
@@ -186,11 +188,28 @@ class TestLateAnswers:
         for client in clients:
             client.answers = False
             client.membership(ring(1, 10), 1, 2)
-        world.pass_time(0.5)
+        world.pass_time(0.8)
         for client in clients:
             client.answer(*client.unanswered())
         assert world.votes() == {1: ACK, 2: ACK}
         assert len(clients[0].echo()) == 1
+
+    @pytest.mark.parametrize("acknowledged", [True, False])
+    def test_a_node_whose_kernel_has_the_late_answer_does_not_give_up_before(self, acknowledged: bool) -> None:
+        """Else it may have given up just after its echo, and its timer polls late for the new ring."""
+        world, one, two = self.whole()
+        world.pass_time(H)
+        one.echo()
+        two.echo()
+        world.pass_time(1.1 * H, one)
+        two.acknowledges, two.answers = acknowledged, False
+        one.membership(ring(1, 14), 1)
+        two.acknowledges = False
+        world.pass_time(1.1, one)
+        until = world.snapshot().waiting_until
+        assert until is not None
+        heard = abs(until - (world.now - 1.1 - 1.1 * H + 2 * H)) < 0.5
+        assert heard is acknowledged
 
     def test_one_that_was_answered_too_late_ends_it_for_a_minute(self) -> None:
         world, one, two = self.whole()
