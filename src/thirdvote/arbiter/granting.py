@@ -40,11 +40,10 @@ from thirdvote.wire.messages import NodeList
 LEDGER_AGAIN_S = 5.0
 """Between two tries to write what could not be written."""
 
-LATE_SLACK_SHARE = 0.3
+LATE_SLACK_SHARE = 0.1
 LATE_SLACK_S_MIN = 0.2
-"""A late answer leaves that much before the node's next echo is due: a share of its heartbeat, or so many seconds. A node that gives up
-before its ring has changed polls by its timer after that, which takes longer than a heartbeat; with heartbeats of 8 s and a token
-timeout of 1 s, this share leaves Corosync the time to notice the loss first.
+"""A late answer leaves that much before the node's next echo is due: a share of its heartbeat, or so many seconds. With more of it, more
+leave after the node was lost and before its ring changes, and it may have heard them.
 """
 
 ROUND_TRIP_SHARE = 0.25

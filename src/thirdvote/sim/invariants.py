@@ -189,9 +189,9 @@ class Reports:
         self.excused_since: float | None = None
         self._setup = setup
 
-    def by_nodes_alone(self, pair: tuple[int, int]) -> bool:
-        """The first of the pair needs no device for its quorum."""
-        return len(self.now[pair[0]].members) >= quorum_of(self._setup)
+    def by_nodes_alone(self, node: int) -> bool:
+        """As many nodes as it reports need no device for their quorum."""
+        return len(self.now[node].members) >= quorum_of(self._setup)
 
 
 def only_the_arbitrator(faults: list[Fault]) -> bool:

@@ -187,7 +187,7 @@ class World:
             self.fail(Invariant.OVERLAP, f"node {first} has quorum without node {second}, which reports it too, since {since:.3f}")
 
     def _excuse(self, pair: tuple[int, int]) -> str:
-        if self.reports.by_nodes_alone(pair):
+        if any(self.reports.by_nodes_alone(node) and self._are_together(self.reports.now[node].members) for node in pair):
             return "a partition has quorum without the device"
         if self.one_way_loss and not self.schedule.setup.tells_token:
             return "one-way loss between nodes whose token timeout is not known"
@@ -201,6 +201,11 @@ class World:
             if self._hung_unseen(self.nodes[node].daemon, self.engine.now - 2 * self.schedule.setup.heartbeat_s):
                 return "a daemon that hung goes on with a vote that was given away, until it notices that nobody answers"
         return ""
+
+    def _are_together(self, members: frozenset[int]) -> bool:
+        """It is the ring of all of them."""
+        hosts = [self.nodes[member].corosync for member in members]
+        return all(host.running for host in hosts) and len({host.ring.ring_id for host in hosts}) == 1
 
     def _hung_unseen(self, daemon: Daemon, after: float) -> bool:
         """It hung after that time, and since that began there was a time in which its host and the arbitrator were apart."""

@@ -141,7 +141,7 @@ class TestLateAnswers:
     def test_an_echo_of_a_whole_cluster_is_answered_shortly_before_the_next_one(self) -> None:
         world, one, _ = self.whole()
         assert one.echo() == []
-        world.pass_time(0.7 * H - 0.01)
+        world.pass_time(0.9 * H - 0.01)
         assert one.take() == []
         world.pass_time(0.02)
         assert [message.type for message in one.take()] == [EchoReply.type]
@@ -155,7 +155,7 @@ class TestLateAnswers:
         world.pass_time(H + 0.5, two)
         one.take()
         one.echo()
-        world.pass_time(0.7 * H - 0.5 + 0.01)
+        world.pass_time(0.9 * H - 0.5 + 0.01)
         assert [message.type for message in one.take()] == [EchoReply.type]
 
     def test_one_of_a_cluster_that_is_not_whole_at_once(self) -> None:
@@ -188,7 +188,7 @@ class TestLateAnswers:
         for client in clients:
             client.answers = False
             client.membership(ring(1, 10), 1, 2)
-        world.pass_time(0.8)
+        world.pass_time(0.5)
         for client in clients:
             client.answer(*client.unanswered())
         assert world.votes() == {1: ACK, 2: ACK}
