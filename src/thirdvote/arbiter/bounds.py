@@ -30,10 +30,10 @@ def _longest_wait(timing: Timing, nodes: int) -> float:
     that; which, with more than two nodes, may be a ring that nobody saw change. Late answers make most waits shorter, not the longest.
     """
     if timing.keeps_casting:
-        return timing.skew + timing.sync_timeout + MARGIN_S
+        return timing.skew + (2 if nodes > 2 else 1) * timing.sync_timeout + MARGIN_S
     gives_up = 2 * timing.heartbeat
     timer = timing.skew + timing.sleep + max(HEURISTICS_S, timing.heuristics, timing.steps_at_most) + timing.poll
-    unseen = gives_up + timing.notice + timer if nodes > 2 else 0.0
+    unseen = max(gives_up, timer) + timing.notice + timer if nodes > 2 else 0.0
     return max(gives_up, timing.heartbeat + timing.timeout, timer, unseen) + MARGIN_S
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from thirdvote.arbiter.bounds import bounds
-from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, Timing, released_at, timing
+from thirdvote.arbiter.releases import Absence, Manner, Mates, Ring, RingChange, Timing, released_at, timing
 from thirdvote.config import ClusterPolicy, Limits
 from thirdvote.domain import Algorithm, Handover
 
@@ -78,3 +78,15 @@ def test_with_more_than_two_nodes_a_ring_may_change_unseen() -> None:
     until = released_at(absence, Ring(mates=Mates.AWAY), four)
     assert until is not None
     assert until <= bounds(four, 4, policy(), LIMITS).handover_s + 0.01
+
+
+@pytest.mark.parametrize("heartbeat_ms", [1000, 8000])
+@pytest.mark.parametrize("algorithm", [Algorithm.FFSPLIT, Algorithm.TWO_NODE_LMS])
+def test_nodes_that_are_lost_together_may_lose_each_other_too(heartbeat_ms: int, algorithm: Algorithm) -> None:
+    its = timing(heartbeat_ms, algorithm, 4, False, policy())
+    handover = bounds(its, 4, policy(), LIMITS).handover_s
+    for share in range(11):
+        at = -share / 10 * heartbeat_ms / 1000
+        until = released_at(Absence(Manner.SILENT, at, at, at, at), Ring(0.0, (RingChange(0.0, True),), Mates.AWAY), its)
+        assert until is not None
+        assert until <= handover + 0.01
