@@ -22,10 +22,12 @@ from thirdvote.arbiter.interface import Level, Persist, Persisted
 from thirdvote.arbiter.record import Past
 from thirdvote.config import SYNC_TIMEOUT_MS, Settings
 from thirdvote.domain import TlsSupport
+from thirdvote.enroll.settings import EnrollSettings
 from thirdvote.errors import UserError
 from thirdvote.ledger.interface import Found, LedgerProblem
 from thirdvote.ledger.sqlite import SqliteLedger
 from thirdvote.ledger.writer import LedgerWriter
+from thirdvote.net.child_process import ChildProcess
 from thirdvote.net.control import Control
 from thirdvote.net.history import HISTORY, STARTED, STOPPED, History
 from thirdvote.net.instance import DataLock
@@ -112,6 +114,7 @@ class _Process:
         self._descriptors = raise_descriptor_limit()
         self._has_stopped = False
         self._warnings: tuple[str, ...] = ()
+        self._enroll_settings = EnrollSettings.of(settings)
         self._context = self._tls_context()
         limits = settings.limits
         self._port = open_port(settings.listen_host, settings.listen_port, settings.listen_family, limits.listen_backlog)
@@ -139,6 +142,7 @@ class _Process:
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
         self._loop = loop
+        self._enrolment: ChildProcess | None = None
         self._ledger = LedgerWriter(
             SqliteLedger(Path(self._settings.data) / "ledger.db"),
             lambda tickets, problem: self._in_loop(self._persisted, tickets, problem),
@@ -166,6 +170,7 @@ class _Process:
         self._say_ledger(found)
         notify("READY=1")
         watchdog = self._watch(loop)
+        self._enrolment = self._begin_enrolment()
         await self._ended.wait()
         if watchdog is not None:
             watchdog.cancel()
@@ -176,6 +181,8 @@ class _Process:
         self._log.info("stopping", "nodes are disconnected without a decision")
         self._listener.close()
         await self._voter.stop()
+        if self._enrolment is not None:
+            await self._enrolment.stop()
         self._has_stopped = True
         await asyncio.to_thread(self._ledger.close)
         await self._control.stop()
@@ -246,6 +253,14 @@ class _Process:
         hint = f" (hint: {problem.hint})" if problem.hint else ""
         self._voter.tell(Event(Level.ERROR, "ledger", f"no vote is given that needs a new record: {problem}{hint}"))
 
+    def _begin_enrolment(self) -> ChildProcess | None:
+        """It has the authority's key, and whatever happens to it happens to it alone."""
+        if not self._enroll_settings.is_wanted:
+            return None
+        enrolment = ChildProcess("enrolment", "thirdvote.enroll", self._enroll_settings.to_line(), self._voter.tell)
+        enrolment.start()
+        return enrolment
+
     def _begin_history(self) -> History | None:
         if not self._settings.history:
             return None
@@ -313,6 +328,7 @@ class _Process:
             "history": {"kept": self._history is not None, "problem": None if self._history is None else self._history.problem},
             "control": str(self._control_path),
             "qnetd_socket": settings.qnetd_socket or None,
+            "enrolment": None if self._enrolment is None else self._enrolment.status(),
             "log_level": settings.log_level,
             "limits": asdict(settings.limits),
         }

@@ -7,7 +7,7 @@ import ast
 from tests.style.tree import Module, imports, own_imports, package_modules, shown
 
 GROUND = frozenset({"domain", "errors"})
-PURE = frozenset({*GROUND, "config", "config_options", "config_sources", "wire", "decide", "session", "arbiter", "qnetd_text"})
+PURE = frozenset({*GROUND, "config", "config_options", "config_sources", "wire", "decide", "session", "arbiter", "qnetd_text", "revocations"})
 
 ARROWS: dict[str, frozenset[str]] = {
     "": frozenset(),
@@ -21,12 +21,13 @@ ARROWS: dict[str, frozenset[str]] = {
     "session": GROUND | {"config", "wire"},
     "arbiter": GROUND | {"config", "wire", "decide", "session"},
     "qnetd_text": GROUND | {"arbiter.snapshot"},
+    "revocations": GROUND,
     "control_client": GROUND,
     "ledger": PURE,
     "net": PURE,
-    "pki": GROUND | {"config"},
+    "pki": GROUND | {"config", "revocations"},
     "node": PURE | {"net"},
-    "enroll": PURE | {"pki"},
+    "enroll": PURE | {"pki", "net.log", "net.local_socket", "net.ratelimit"},
     "dashboard": GROUND | {"config", "arbiter.snapshot"},
     "sim": PURE,
     "cli": PURE | {"control_client", "ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
