@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 
 from thirdvote.errors import UserError
-from thirdvote.pki import files, issue, material, paths, policy
+from thirdvote.pki import files, inventory, issue, material, paths, policy, revocation
 from thirdvote.pki.issue import Authority
 
 _AUTHORITY = "certificate of the authority"
@@ -51,11 +51,31 @@ def ensure(data: Path, now: datetime | None = None) -> bool:
     return made_authority or made_server
 
 
-def sign(data: Path, request: bytes, cluster_name: str, now: datetime | None = None) -> bytes:
-    """A certificate, DER, for the cluster whose node made the `request`, DER or PEM. UserError; RequestRefused for the request's faults."""
+def sign(
+    data: Path,
+    request: bytes,
+    cluster_name: str,
+    now: datetime | None = None,
+    *,
+    way: str = "cli",
+    asked_by: str = "",
+    replace: bool = False,
+) -> bytes:
+    """A certificate, DER, for the cluster whose node made the `request`, DER or PEM. It is in the inventory when this returns.
+
+    `way` is one of `inventory.WAYS`, `asked_by` the address or user that it came from. With `replace` the cluster's other certificates
+    are revoked, at once; the voter has to be told to read its list then. UserError; RequestRefused for the request's faults.
+    """
     now = now or datetime.now(UTC)
+    assert way in inventory.WAYS, way
     key = policy.request_key(policy.check(request, cluster_name))
-    certificate = issue.cluster_certificate(key, cluster_name, load_authority(data), now)
+    authority = load_authority(data)
+    folder = _store(data).folder
+    with files.locked(folder):
+        certificate = issue.cluster_certificate(key, cluster_name, authority, now)
+        signed = material.signed(certificate, cluster_name, way, asked_by, now)
+        inventory.add(folder, [signed], now)
+        revocation.signed_anew(folder, signed, replace, now)
     return material.certificate_der(certificate)
 
 
