@@ -13,6 +13,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
+from thirdvote.config import ENROLL_HTTPS_PORT
 from thirdvote.errors import UserError
 
 FORMAT = 1
@@ -26,8 +27,6 @@ TEXT_LENGTH = _BYTES * 4 // 3
 """The length divides by three, so there is no padding."""
 
 URL_LENGTH_MAX = 512
-
-ENROLMENT_PORT = 5443
 
 _URL = re.compile(r"https://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^/:\[\]@\s]+)(?::(?P<port>\d{1,5}))?/(?P<token>[\w-]*)/?", re.ASCII)
 _HINT = "make one on the arbitrator: thirdvote enroll token CLUSTER"
@@ -78,7 +77,7 @@ def parse(text: str) -> JoinUrl:
     match = _URL.fullmatch(text.strip()) if len(text) <= URL_LENGTH_MAX else None
     if match is None:
         raise UserError("this is no URL to join with: it has to be https://ADDRESS:PORT/TOKEN", _HINT)
-    port = int(match["port"] or ENROLMENT_PORT)
+    port = int(match["port"] or ENROLL_HTTPS_PORT)
     if not 0 < port < 65_536:
         raise UserError(f"the URL has no possible port: {port}", _HINT)
     return JoinUrl(match["host"].strip("[]"), port, parse_token(match["token"]))

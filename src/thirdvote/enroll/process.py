@@ -62,6 +62,10 @@ def services_of(context: Context) -> list[Service]:
         from thirdvote.enroll.ssh import SshService
 
         found.append(SshService(context))
+    if context.settings.https != OFF:
+        from thirdvote.enroll.https import HttpsService
+
+        found.append(HttpsService(context))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from thirdvote.config import OFF, Settings
+from thirdvote.config import OFF, VOTE_PORT, Settings
 from thirdvote.config_options import read_listen
 from thirdvote.errors import UserError
 
@@ -28,6 +28,7 @@ class EnrollSettings:
     password_file: str = ""
     always: bool = False
     qnetd_socket: str = ""
+    vote_port: int = VOTE_PORT
 
     @classmethod
     def of(cls, settings: Settings) -> EnrollSettings:
@@ -45,6 +46,7 @@ class EnrollSettings:
             password_file=settings.enroll_password_file,
             always=settings.enroll_always,
             qnetd_socket=settings.qnetd_socket,
+            vote_port=settings.listen_port,
         )
 
     @property

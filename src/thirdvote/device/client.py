@@ -1,0 +1,156 @@
+"""Asks the arbitrator for the cluster's certificate over HTTPS. Whom it talks to is certain before the token leaves this host."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import http.client
+import json
+import re
+import ssl
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from thirdvote.errors import UserError
+from thirdvote.join_url import JoinUrl, in_url
+
+TIMEOUT_S = 20.0
+"""For each of the two connections' pieces."""
+
+ANSWER_BYTES_MAX = 262_144
+"""A certificate, and an authority's with its predecessor's: some 5 KB."""
+
+SERVER_NAME = "Qnetd Server"
+"""The common name by which nodes know an arbitrator."""
+
+TEXT_LENGTH_MAX = 500
+"""Of what the other side has to say to a person."""
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    certificate: str
+    """The cluster's, PEM."""
+    authority: str
+    """PEM; while the authority changes, the old one and the new one."""
+    port: int
+    """Where nodes vote."""
+
+
+def fetch_authority(url: JoinUrl) -> str:
+    """The authority whose fingerprint is in the token, PEM. Nothing is said to who can not show it. UserError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # what is fetched is compared with the token's fingerprint
+    status, body = _exchange(url, context, "GET", "/ca", None)
+    if status != http.HTTPStatus.OK:
+        raise UserError(
+            f"{_place(url)} answers, and is no arbitrator's enrolment (status {status})", "check the address and port of the URL"
+        )
+    for certificate in _certificates(body.decode("ascii", "replace")):
+        if hmac.compare_digest(hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest(), url.token.fingerprint):
+            return certificate
+    raise UserError(
+        f"the fingerprint of what answers at {_place(url)} is not that of the token: it is another arbitrator, or somebody in between",
+        f"nothing was sent to it; compare with `thirdvote ca show` on the arbitrator: the token has {shown(url.token.fingerprint)}",
+    )
+
+
+def enrol(url: JoinUrl, authority: str, cluster: str, request: bytes) -> Enrolled:
+    """`authority` is of `fetch_authority`, `request` is DER. UserError, in the arbitrator's words where it refuses."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the name is no host's; `_exchange` compares it
+    context.load_verify_locations(cadata=authority)
+    asked = {"token": url.token.text, "cluster": cluster, "request": b64encode(request).decode()}
+    status, body = _exchange(url, context, "POST", "/enroll", json.dumps(asked).encode())
+    answer = _parsed(url, body)
+    if status != http.HTTPStatus.OK:
+        said, remedy = _words(answer.get("error")), _words(answer.get("remedy"))
+        raise UserError(f"the arbitrator refuses: {said or f'status {status}'}", remedy or "its log says why")
+    return _enrolled(url, answer)
+
+
+def shown(fingerprint: bytes) -> str:
+    return fingerprint.hex(":").upper()
+
+
+def _enrolled(url: JoinUrl, answer: dict[str, Any]) -> Enrolled:
+    try:
+        certificate = ssl.DER_cert_to_PEM_cert(b64decode(answer["certificate"], validate=True))
+        authority = "".join(f"{each}\n" for each in _certificates(answer["authority"]))
+        port = answer["port"]
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        certificate, authority, port = "", "", 0
+    if not (certificate and authority and isinstance(port, int) and 0 < port < 65_536):
+        raise UserError(f"the answer of {_place(url)} is damaged", "the arbitrator's thirdvote may be of another version")
+    return Enrolled(certificate, authority, port)
+
+
+def _exchange(url: JoinUrl, context: ssl.SSLContext, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    """Status and body. UserError."""
+    connection = http.client.HTTPSConnection(url.host, url.port, timeout=TIMEOUT_S, context=context)
+    try:
+        connection.connect()
+        if context.verify_mode is ssl.CERT_REQUIRED:
+            _check_name(url, connection)
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body is not None else {})
+        response = connection.getresponse()
+        content = response.read(ANSWER_BYTES_MAX + 1)
+        if len(content) > ANSWER_BYTES_MAX:
+            raise UserError(f"{_place(url)} sends without an end", "check the address and port of the URL")
+        return response.status, content
+    except ssl.SSLCertVerificationError as error:
+        raise UserError(
+            f"{_place(url)} shows a certificate that the token's authority has not signed for a server ({error.verify_message})",
+            "nothing was sent to it; is it the arbitrator? and is the clock of this host right?",
+        ) from None
+    except OSError as error:
+        reason = str(error) if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
+        hint = f"is the arbitrator running, and is port {url.port} open from here? `thirdvote status` there says where it listens"
+        raise UserError(f"{_place(url)} can not be reached ({reason or 'no answer'})", hint) from None
+    except (http.client.HTTPException, ValueError):
+        raise UserError(f"{_place(url)} answers, and not as an arbitrator's enrolment", "check the address and port of the URL") from None
+    finally:
+        connection.close()
+
+
+def _check_name(url: JoinUrl, connection: http.client.HTTPSConnection) -> None:
+    certificate = connection.sock.getpeercert() if isinstance(connection.sock, ssl.SSLSocket) else None
+    names = [value for names in (certificate or {}).get("subject", ()) for key, value in names if key == "commonName"]
+    if names != [SERVER_NAME]:
+        raise UserError(f"{_place(url)} shows a certificate for {names!a}, not for an arbitrator", "nothing was sent to it; check the URL")
+
+
+def _parsed(url: JoinUrl, body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise UserError(f"{_place(url)} answers, and not as an arbitrator's enrolment", "check the address and port of the URL")
+    return answer
+
+
+def _words(value: object) -> str:
+    """Of the other side, for a terminal."""
+    text = value if isinstance(value, str) else ""
+    return "".join(character if character.isprintable() else "?" for character in text)[:TEXT_LENGTH_MAX]
+
+
+def _certificates(text: str) -> list[str]:
+    """Each whole, or none of those that can not be decoded."""
+    found = []
+    for match in _PEM.findall(text):
+        try:
+            found.append(ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(match)).strip())
+        except (ValueError, binascii.Error):
+            continue
+    return found
+
+
+def _place(url: JoinUrl) -> str:
+    return f"{in_url(url.host)}:{url.port}"
