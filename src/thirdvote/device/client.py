@@ -120,7 +120,8 @@ def _exchange(url: JoinUrl, context: ssl.SSLContext, method: str, path: str, bod
 
 def _check_name(url: JoinUrl, connection: http.client.HTTPSConnection) -> None:
     certificate = connection.sock.getpeercert() if isinstance(connection.sock, ssl.SSLSocket) else None
-    names = [value for names in (certificate or {}).get("subject", ()) for key, value in names if key == "commonName"]
+    subject: Any = (certificate or {}).get("subject", ())
+    names = [value for pairs in subject for key, value in pairs if key == "commonName"]
     if names != [SERVER_NAME]:
         raise UserError(f"{_place(url)} shows a certificate for {names!a}, not for an arbitrator", "nothing was sent to it; check the URL")
 
