@@ -29,19 +29,19 @@ def ca() -> None:
 @as_json()
 def show(wants_json: bool, **parameters: Any) -> int:
     """show the authority's and the server's certificate"""
-    from thirdvote.pki import store
+    from thirdvote.pki import expiry, store
 
     data = _data(parameters)
     facts = store.facts(data)
     if wants_json:
-        output.structured({fact.role: _as_json(fact) for fact in facts})
+        output.structured({fact.role: fact.as_json() for fact in facts})
         return output.OK
     for index, fact in enumerate(facts):
         if index:
             output.line()
         output.columns([((name, output.STRONG), text) for name, text in _lines(fact)])
-    for warning in store.warnings(data):
-        output.warning(warning)
+    for warned in expiry.warnings(data):
+        output.warning(warned.text)
     return output.OK
 
 
@@ -95,16 +95,3 @@ def _lines(fact: CertificateFacts) -> list[tuple[str, str]]:
         ("SHA-256", fact.fingerprint_sha256),
         ("file", str(fact.file)),
     ]
-
-
-def _as_json(fact: CertificateFacts) -> dict[str, str]:
-    return {
-        "subject": fact.subject,
-        "issuer": fact.issuer,
-        "serial_number": fact.serial_number,
-        "fingerprint_sha256": fact.fingerprint_sha256,
-        "valid_from": fact.valid_from.isoformat(),
-        "valid_until": fact.valid_until.isoformat(),
-        "key": fact.key,
-        "file": str(fact.file),
-    }

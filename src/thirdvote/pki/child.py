@@ -11,8 +11,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import thirdvote
 from thirdvote.errors import UserError
@@ -29,7 +31,12 @@ class Prepared:
     paths: Paths
     created: bool
     """Certificates were made that were not there before."""
-    warnings: tuple[str, ...]
+    renewed: bool = False
+    """The server's certificate was, since it would have ended soon."""
+    warnings: tuple[Mapping[str, Any], ...] = ()
+    """`text`, and `cluster`, which is None for what is the arbitrator's own."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of our own certificates, by what they are for."""
 
 
 def prepare_data(data: Path) -> Prepared:
@@ -59,7 +66,7 @@ def _run(*arguments: str) -> Prepared:
         raise _failure(ended.stderr, ended.returncode)
     answer = json.loads(ended.stdout)
     paths = Paths(**{name: Path(path) for name, path in answer["paths"].items()})
-    return Prepared(paths, answer["created"], tuple(answer["warnings"]))
+    return Prepared(paths, answer["created"], answer["renewed"], tuple(answer["warnings"]), answer["facts"])
 
 
 def _environment() -> dict[str, str]:

@@ -35,6 +35,18 @@ class CertificateFacts:
     key: str
     file: Path
 
+    def as_json(self) -> dict[str, str]:
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "serial_number": self.serial_number,
+            "fingerprint_sha256": self.fingerprint_sha256,
+            "valid_from": self.valid_from.isoformat(),
+            "valid_until": self.valid_until.isoformat(),
+            "key": self.key,
+            "file": str(self.file),
+        }
+
 
 _RESTORE = "restore it from a backup"
 

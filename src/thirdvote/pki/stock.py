@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 
 from thirdvote.errors import UserError
-from thirdvote.pki import files, issue, material, nss_objects, nss_read, nss_write, policy
+from thirdvote.pki import expiry, files, issue, material, nss_objects, nss_read, nss_write, policy
 from thirdvote.pki.issue import Authority
 from thirdvote.pki.nss_read import PASSWORD_FILE, Database, Entry
 from thirdvote.pki.paths import AUTHORITY_NICKNAME, FOLDER, SERVER_NICKNAME, Paths, cluster_certificate, stock_directory
@@ -95,6 +95,17 @@ def extract_server(folder: Path, runtime: Path | None, nickname: str = SERVER_NI
     }
     places = [stock_directory(folder)] + ([stock_directory(runtime / FOLDER)] if runtime is not None else [])
     return _up_to_date(places, contents) or _extract(places, contents)
+
+
+def warnings(folder: Path, nickname: str = SERVER_NICKNAME, now: datetime | None = None) -> list[expiry.Warned]:
+    """What ends soon of what the database has for a server. UserError."""
+    now = now or datetime.now(UTC)
+    database = nss_read.read(folder)
+    server, _ = _server(database, nickname)
+    until = max(entry.certificate.not_valid_after_utc for entry in _authorities(database))
+    return expiry.stock_warnings(folder, "server", server.not_valid_after_utc, now) + expiry.stock_warnings(
+        folder, "authority's", until, now
+    )
 
 
 def _up_to_date(places: list[Paths], contents: dict[str, bytes]) -> Paths | None:

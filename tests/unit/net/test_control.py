@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from thirdvote.arbiter.interface import Connected, Input, Level, Received, Relea
 from thirdvote.arbiter.snapshot import HolderSnapshot
 from thirdvote.config import Limits
 from thirdvote.domain import Algorithm, ClusterName, NodeId, RingId, TieBreaker, TieBreakerMode
+from thirdvote.net.certificates import Certificates, Load, Loaded
 from thirdvote.net.control import Control
 from thirdvote.net.history import History
 from thirdvote.net.local_socket import open_local_socket
@@ -57,11 +59,18 @@ class Here:
 
 
 @asynccontextmanager
-async def control(folder: Path, limits: Limits | None = None, history: History | None = None) -> AsyncIterator[Here]:
-    async with voter_here() as here:
+async def control(
+    folder: Path,
+    limits: Limits | None = None,
+    history: History | None = None,
+    context: ssl.SSLContext | None = None,
+    load: Load | None = None,
+) -> AsyncIterator[Here]:
+    async with voter_here(context) as here:
         here.voter.limits = limits or here.voter.limits
         shutdowns: list[int] = []
-        served = Control(here.voter, lambda: {"pid": 1}, lambda: shutdowns.append(1), history)
+        certificates = Certificates(here.voter, Loaded(here.voter.context), load or (lambda: Loaded(here.voter.context)))
+        served = Control(here.voter, lambda: {"pid": 1}, lambda: shutdowns.append(1), certificates, history)
         path = folder / "s"
         await served.start(open_local_socket(path, 0o600, 10))
         try:
@@ -139,7 +148,9 @@ def test_what_is_not_a_request(tmp_path: Path) -> None:
             for request in ({"command": "x"}, {"command": 7}, {}):
                 answer = await client.ask(**request)
                 assert not answer["ok"]
-                assert answer["hint"] == "known are history, release, shutdown, snapshot, status, subscribe"
+                assert (
+                    answer["hint"] == "known are certificates, history, release, reload-certificates, shutdown, snapshot, status, subscribe"
+                )
             assert "level" in (await client.ask(command="subscribe", level="loud"))["error"]
 
     asyncio.run(run())
