@@ -77,6 +77,12 @@ def _ca() -> click.Command:
     return ca
 
 
+def _enroll() -> click.Command:
+    from thirdvote.cli.enroll import enroll
+
+    return enroll
+
+
 def _compat() -> click.Command:
     from thirdvote.cli.compat import compat
 
@@ -114,6 +120,7 @@ COMMANDS = {
     "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
     "simulate": Entry(LOOK, "break simulated clusters at random, and check what must hold", _simulate),
     "release": Entry(STEP_IN, "count a lost node as off, on your word", _release),
+    "enroll": Entry(CERTIFICATES, "let nodes in for a while, or by a token", _enroll),
     "ca": Entry(CERTIFICATES, "show the authority, sign the request of a cluster", _ca),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(SHELL, "print the script with which a shell completes our commands", _completion),

@@ -29,8 +29,7 @@ def main() -> int:
         return 1
     finally:
         writer.close()
-    # The thread that waits for the parent would keep the interpreter from ending.
-    os._exit(0)
+    return 0
 
 
 def _first_line() -> bytes:

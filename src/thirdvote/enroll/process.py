@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class EnrollProcess:
         tasks = [loop.create_task(self._keep_started(service)) for service in self._services]
         tasks.append(loop.create_task(self._tell_suppressed()))
         if parent is not None:
-            tasks.append(loop.create_task(_until_gone(parent, ended)))
+            _watch(parent, lambda: loop.call_soon_threadsafe(ended.set))
         await ended.wait()
         for task in tasks:
             task.cancel()
@@ -127,9 +128,15 @@ class EnrollProcess:
         return {"status": {"pid": os.getpid(), **services}}
 
 
-async def _until_gone(parent: Callable[[], Any], ended: asyncio.Event) -> None:
-    await asyncio.get_running_loop().run_in_executor(None, parent)
-    ended.set()
+def _watch(parent: Callable[[], Any], gone: Callable[[], Any]) -> None:
+    """In a thread that nobody waits for: it may wait for ever."""
+
+    def wait() -> None:
+        parent()
+        with suppress(RuntimeError):  # the loop is closed: this process ends already
+            gone()
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def become_nicer() -> None:
