@@ -10,7 +10,6 @@ import json
 import re
 import ssl
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from typing import Any
 
 from thirdvote.errors import UserError
@@ -29,16 +28,6 @@ TEXT_LENGTH_MAX = 500
 """Of what the other side has to say to a person."""
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolled:
-    certificate: str
-    """The cluster's, PEM."""
-    authority: str
-    """PEM; while the authority changes, the old one and the new one."""
-    port: int
-    """Where nodes vote."""
 
 
 def fetch_authority(url: JoinUrl) -> str:
@@ -60,34 +49,46 @@ def fetch_authority(url: JoinUrl) -> str:
     )
 
 
-def enrol(url: JoinUrl, authority: str, cluster: str, request: bytes) -> Enrolled:
-    """`authority` is of `fetch_authority`, `request` is DER. UserError, in the arbitrator's words where it refuses."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the name is no host's; `_exchange` compares it
-    context.load_verify_locations(cadata=authority)
-    asked = {"token": url.token.text, "cluster": cluster, "request": b64encode(request).decode()}
-    status, body = _exchange(url, context, "POST", "/enroll", json.dumps(asked).encode())
-    answer = _parsed(url, body)
-    if status != http.HTTPStatus.OK:
-        said, remedy = _words(answer.get("error")), _words(answer.get("remedy"))
-        raise UserError(f"the arbitrator refuses: {said or f'status {status}'}", remedy or "its log says why")
-    return _enrolled(url, answer)
+def check(url: JoinUrl, authority: str, cluster: str) -> int:
+    """The port on which nodes vote. UserError, in the arbitrator's words where the token does not count; it is not spent."""
+    port = _asked(url, authority, "/check", {"cluster": cluster}).get("port")
+    if not isinstance(port, int) or not 0 < port < 65_536:
+        raise _damaged(url)
+    return port
+
+
+def enrol(url: JoinUrl, authority: str, cluster: str, request: bytes) -> tuple[str, str]:
+    """The cluster's certificate and the authority (while it changes, the old one and the new one), PEM. `request` is DER. UserError."""
+    answer = _asked(url, authority, "/enroll", {"cluster": cluster, "request": b64encode(request).decode()})
+    try:
+        certificate = ssl.DER_cert_to_PEM_cert(b64decode(answer["certificate"], validate=True))
+        authorities = "".join(f"{each}\n" for each in _certificates(answer["authority"]))
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(url) from None
+    if not authorities:
+        raise _damaged(url)
+    return certificate, authorities
 
 
 def shown(fingerprint: bytes) -> str:
     return fingerprint.hex(":").upper()
 
 
-def _enrolled(url: JoinUrl, answer: dict[str, Any]) -> Enrolled:
-    try:
-        certificate = ssl.DER_cert_to_PEM_cert(b64decode(answer["certificate"], validate=True))
-        authority = "".join(f"{each}\n" for each in _certificates(answer["authority"]))
-        port = answer["port"]
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        certificate, authority, port = "", "", 0
-    if not (certificate and authority and isinstance(port, int) and 0 < port < 65_536):
-        raise UserError(f"the answer of {_place(url)} is damaged", "the arbitrator's thirdvote may be of another version")
-    return Enrolled(certificate, authority, port)
+def _asked(url: JoinUrl, authority: str, path: str, fields: dict[str, str]) -> dict[str, Any]:
+    """`authority` is of `fetch_authority`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the name is no host's; `_exchange` compares it
+    context.load_verify_locations(cadata=authority)
+    status, body = _exchange(url, context, "POST", path, json.dumps({"token": url.token.text, **fields}).encode())
+    answer = _parsed(url, body)
+    if status != http.HTTPStatus.OK:
+        said, remedy = _words(answer.get("error")), _words(answer.get("remedy"))
+        raise UserError(f"the arbitrator refuses: {said or f'status {status}'}", remedy or "its log says why")
+    return answer
+
+
+def _damaged(url: JoinUrl) -> UserError:
+    return UserError(f"the answer of {_place(url)} is damaged", "the arbitrator's thirdvote may be of another version")
 
 
 def _exchange(url: JoinUrl, context: ssl.SSLContext, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:

@@ -1,8 +1,9 @@
 """Where `thirdvote join` gets its certificate: the authority for everybody, a signature for who has a token.
 
-    GET /ca          the authority's certificates, PEM
-    POST /enroll     {"token", "cluster", "request": base64 of the request, DER} gives
-                     {"certificate": base64 of DER, "authority": PEM, "port": the vote's}
+    GET /ca         the authority's certificates, PEM
+    POST /check     {"token", "cluster"} gives {"port": the vote's}, or why the token does not count; it is not spent
+    POST /enroll    {"token", "cluster", "request": base64 of the request, DER} gives
+                    {"certificate": base64 of DER, "authority": PEM}
 
 TLS with the arbitrator's own server certificate, which a node knows by the authority whose fingerprint is in its token.
 """
@@ -19,7 +20,7 @@ import ssl
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -48,7 +49,10 @@ TOKENS_FILE = "enroll-tokens.json"
 """In the data directory."""
 
 _WHAT = "list of tokens"
-_JSON_KEYS = {"token", "cluster", "request"}
+_CHECK_KEYS = frozenset({"token", "cluster"})
+_ENROL_KEYS = frozenset({"token", "cluster", "request"})
+
+Work = Callable[[Mapping[str, str], str], Awaitable[dict[str, Any]]]
 
 
 class HttpsService:
@@ -202,30 +206,36 @@ class HttpsService:
         match request.method, request.path:
             case "GET", "/ca":
                 return http.answer(HTTPStatus.OK, self._authority(), "application/x-pem-file")
+            case "POST", "/check":
+                return http.json_answer(HTTPStatus.OK, await self._told(self._check, _fields(request.body, _CHECK_KEYS), address))
             case "POST", "/enroll":
-                return http.json_answer(HTTPStatus.OK, await self._enrol(_fields(request.body), address))
-            case _, "/ca" | "/enroll":
+                return http.json_answer(HTTPStatus.OK, await self._told(self._enrol, _fields(request.body, _ENROL_KEYS), address))
+            case _, "/ca" | "/check" | "/enroll":
                 raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not what {request.path} takes")
             case _:
-                raise BadRequest(HTTPStatus.NOT_FOUND, "there is nothing here but /ca and /enroll", "on a node: thirdvote join URL")
+                raise BadRequest(HTTPStatus.NOT_FOUND, "there is nothing to see here", "on a node: thirdvote join URL")
 
-    async def _enrol(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
-        """What came of it is in the log, whatever it is."""
-        cluster = asked["cluster"]
+    async def _told(self, work: Work, asked: Mapping[str, str], address: str) -> dict[str, Any]:
+        """What was refused is in the log."""
         try:
-            async with self._signing:
-                certificate, issued = await self._sign(asked, cluster, address)
+            return await work(asked, address)
         except UserError as error:
+            cluster = asked["cluster"]
             shown = cluster if cluster.isprintable() else None
             self._context.report.warning(f"{address} was not let into {cluster!a} over HTTPS: {error}", shown, address)
             raise
+
+    async def _check(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
+        self._known().check(parse_token(asked["token"]), asked["cluster"], self._wall())
+        return {"port": self._context.settings.vote_port}
+
+    async def _enrol(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
+        cluster = asked["cluster"]
+        async with self._signing:
+            certificate, issued = await self._sign(asked, cluster, address)
         replaced = ", its older certificates are revoked" if issued.replace else ""
         self._context.report.info(f"{address} has a certificate for the cluster {cluster!a}, by a token{replaced}", cluster, address)
-        return {
-            "certificate": b64encode(certificate).decode(),
-            "authority": self._authority().decode(),
-            "port": self._context.settings.vote_port,
-        }
+        return {"certificate": b64encode(certificate).decode(), "authority": self._authority().decode()}
 
     async def _sign(self, asked: Mapping[str, str], cluster: str, address: str) -> tuple[bytes, Issued]:
         """A token that was taken for a request which is then refused, is given back."""
@@ -313,13 +323,13 @@ def own_address() -> str:
     return socket.gethostname()
 
 
-def _fields(body: bytes) -> dict[str, str]:
+def _fields(body: bytes, keys: frozenset[str]) -> dict[str, str]:
     """BadRequest."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
         fields = None
-    texts = isinstance(fields, dict) and fields.keys() == _JSON_KEYS and all(isinstance(value, str) for value in fields.values())
+    texts = isinstance(fields, dict) and fields.keys() == keys and all(isinstance(value, str) for value in fields.values())
     if not texts or len(fields["cluster"]) > TEXT_LENGTH_MAX or len(fields["token"]) > TEXT_LENGTH_MAX:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "this is no request to join", "the node's thirdvote may be of another version")
     return dict(fields)

@@ -29,10 +29,12 @@ def here(tmp_path: Path) -> Iterator[HttpsHere]:
 def test_a_certificate_for_a_token(here: HttpsHere) -> None:
     url = here.token()
     authority = client.fetch_authority(url)
-    enrolled = client.enrol(url, authority, "office", request("office"))
-    assert x509.load_pem_x509_certificate(enrolled.certificate.encode()).subject.rfc4514_string() == "CN=office"
-    assert enrolled.authority.strip() == authority.strip()
-    assert enrolled.port == 5403
+    assert client.check(url, authority, "office") == 5403
+    certificate, authorities = client.enrol(url, authority, "office", request("office"))
+    assert x509.load_pem_x509_certificate(certificate.encode()).subject.rfc4514_string() == "CN=office"
+    assert authorities.strip() == authority.strip()
+    with pytest.raises(UserError, match="was used"):
+        client.check(url, authority, "office")
 
 
 def test_a_refusal_is_in_the_arbitrators_words(here: HttpsHere) -> None:
@@ -107,6 +109,8 @@ def test_answers_that_are_none(here: HttpsHere, answer: bytes) -> None:
         there = replace(url, port=port)
         with pytest.raises(UserError):
             client.enrol(there, authority, "office", request("office"))
+        with pytest.raises(UserError):
+            client.check(there, authority, "office")
         with pytest.raises(UserError):
             client.fetch_authority(there)
 

@@ -43,9 +43,9 @@ def sent(here: HttpsHere, data: bytes) -> tuple[int, bytes]:
         return response.status, response.read()
 
 
-def posted(here: HttpsHere, fields: Any) -> tuple[int, dict[str, Any]]:
+def posted(here: HttpsHere, fields: Any, path: str = "/enroll") -> tuple[int, dict[str, Any]]:
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
-    status, answer = sent(here, b"POST /enroll HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    status, answer = sent(here, b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (path.encode(), len(body), body))
     return status, json.loads(answer)
 
 
@@ -66,12 +66,22 @@ def test_a_token_gives_one_certificate(here: HttpsHere) -> None:
     token = here.token().token
     status, answer = asked(here, token)
     assert status == 200
-    assert (answer["port"], answer["authority"].count("BEGIN CERTIFICATE")) == (5403, 1)
+    assert answer["authority"].count("BEGIN CERTIFICATE") == 1
     status, answer = asked(here, token)
     assert status == 403
     assert "was used at" in answer["error"]
     assert "thirdvote enroll token" in answer["remedy"]
     assert [(line["level"], line.get("cluster")) for line in here.said] == [("info", "office"), ("info", "office"), ("warning", "office")]
+
+
+def test_a_token_can_be_looked_at_without_being_spent(here: HttpsHere) -> None:
+    token = here.token().token
+    for _ in range(2):
+        assert posted(here, {"token": token.text, "cluster": "office"}, "/check") == (200, {"port": 5403})
+    status, answer = posted(here, {"token": token.text, "cluster": "other"}, "/check")
+    assert status == 403
+    assert "is for the cluster 'office'" in answer["error"]
+    assert asked(here, token)[0] == 200
 
 
 def test_it_is_in_the_inventory_with_its_way_and_address(here: HttpsHere) -> None:
