@@ -47,7 +47,7 @@ class HttpsHere:
 
     @property
     def port(self) -> int:
-        return int(self.service.status()["port"])
+        return int(self.service.status()["listen"].rpartition(":")[2])
 
 
 async def _called(service: HttpsService, request: dict[str, Any]) -> dict[str, Any]:

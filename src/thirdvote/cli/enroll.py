@@ -63,6 +63,27 @@ def close_windows(window: int | None, cluster: str | None, **parameters: Any) ->
     return output.OK
 
 
+@enroll.command("token", cls=Command)
+@click.argument("cluster")
+@click.option("--for", "how_long", metavar="TIME", default="1h", help="how long it is good: 15m, 1h, 24h (default 1h)")
+@click.option("--replace", is_flag=True, help="revoke the certificates that the cluster has from before, once it has a new one")
+@settings_options("data")
+@as_json()
+def make_token(cluster: str, how_long: str, replace: bool, wants_json: bool, **parameters: Any) -> int:
+    """make a token for `thirdvote join`: it lets one cluster in, once
+
+    The URL has the fingerprint of this arbitrator's authority in it, so that a node knows whom it talks to. It is shown
+    only here, and works for the cluster of that name alone.
+    """
+    with enroll_client(parameters) as client:
+        answer = client.request({"command": "token", "cluster": cluster, "for_s": seconds(how_long), "replace": replace})
+    if wants_json:
+        output.structured({name: value for name, value in answer.items() if name != "ok"})
+    else:
+        _show_token(answer)
+    return output.OK
+
+
 @enroll.command("status", cls=Command)
 @settings_options("data")
 @as_json()
@@ -76,6 +97,8 @@ def show_status(wants_json: bool, **parameters: Any) -> int:
         _show_ssh(found["ssh"])
     else:
         output.line("enrolment over SSH is switched off (--enroll-ssh)")
+    if not wants_json and "https" in found:
+        _show_https(found["https"])
     return output.OK
 
 
@@ -114,6 +137,31 @@ def _show_open(answer: dict[str, Any]) -> None:
             output.line(f"  {command}")
     output.line()
     output.line("it closes by itself when a cluster has fetched its certificate; `thirdvote enroll close` closes it now")
+
+
+def _show_token(answer: dict[str, Any]) -> None:
+    until = datetime.fromisoformat(answer["until"]).astimezone()
+    since = datetime.fromisoformat(answer["from"]).astimezone()
+    output.line(
+        ("good", output.GOOD),
+        f" from {since:%Y-%m-%d %H:%M:%S} until {until:%Y-%m-%d %H:%M:%S}, once, for the cluster {named(answer['cluster'])}",
+    )
+    output.line()
+    output.line("on a node of the cluster, as root:")
+    output.line(f"  thirdvote join {answer['url']}")
+    output.line()
+    output.line("or from another host that reaches its nodes by ssh, without anything of ours on them:")
+    output.line(f"  thirdvote setup NODE1 NODE2 --token {answer['url']}")
+    if answer["address_guessed"]:
+        output.line()
+        output.line("if nodes reach this host at another address, change it in the URL, or set enroll-address")
+
+
+def _show_https(found: dict[str, Any]) -> None:
+    if found["problem"]:
+        output.line(("tokens can not be used", output.BAD), f": {found['problem']}")
+    elif found["listen"] is not None:
+        output.columns([[("tokens", output.STRONG), f"{counted(found['open_tokens'], 'token')} open, taken on {found['listen']}"]])
 
 
 def _commands(address: str, port: int, cluster: str | None) -> list[tuple[str, list[str]]]:

@@ -15,8 +15,9 @@ BUNDLE = f"{DATABASE}/qdevice-net-node.p12"
 NICKNAME = "Cluster Cert"
 """What the stock tool and the stock device call it."""
 
-FOLDER = "/etc/thirdvote/node"
-"""PEM files: the authority, the cluster's certificate and its key, which is the same on all nodes."""
+FOLDER = "/etc/corosync/qdevice/net/thirdvote"
+"""PEM files: the authority, the cluster's certificate and its key, which is the same on all nodes. Beside the database, so that
+`pvecm qdevice remove` takes them away too."""
 AUTHORITY = f"{FOLDER}/ca.crt"
 CERTIFICATE = f"{FOLDER}/cluster.crt"
 KEY = f"{FOLDER}/cluster.key"

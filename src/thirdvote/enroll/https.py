@@ -26,6 +26,7 @@ from http import HTTPStatus
 from typing import Any
 
 from thirdvote.enroll import http, tokens
+from thirdvote.enroll.addresses import best_address
 from thirdvote.enroll.control import Command
 from thirdvote.enroll.control import Request as ControlRequest
 from thirdvote.enroll.http import BadRequest
@@ -79,9 +80,9 @@ class HttpsService:
         return {"token": self._make_token}
 
     def status(self) -> dict[str, Any]:
-        ports = [listening.getsockname()[1] for listening in self._listening]
+        listens = self._context.settings.https if self._listening else None
         known = self._tokens or Tokens()
-        return {"port": ports[0] if ports else None, "open_tokens": len(known.open(self._wall()))}
+        return {"listen": listens, "open_tokens": len(known.open(self._wall()))}
 
     async def start(self) -> str:
         place = listen_of(self._context.settings.https)
@@ -104,7 +105,7 @@ class HttpsService:
     # --- tokens
 
     async def _make_token(self, request: ControlRequest) -> dict[str, Any]:
-        cluster, life_s = request.get("cluster"), request.get("for", LIFE_S)
+        cluster, life_s = request.get("cluster"), request.get("for_s", LIFE_S)
         if not isinstance(cluster, str) or isinstance(life_s, bool) or not isinstance(life_s, int | float):
             raise UserError("a token needs the cluster's name", "thirdvote enroll token CLUSTER")
         policy.check_name(cluster)
@@ -113,18 +114,14 @@ class HttpsService:
         token = Token(secrets.token_bytes(NUMBER_BYTES), secrets.token_bytes(SECRET_BYTES), self._fingerprint())
         replaces, now = request.get("replace") is True, self._wall()
         self._keep(self._known().with_new(token, cluster, now, life_s, replaces))
-        until = _shown(now + life_s)
-        self._context.report.info(f"a token lets the cluster {cluster!a} in until {until}", cluster)
-        host, guessed = self._address()
+        since, until = (datetime.fromtimestamp(moment, UTC) for moment in (now, now + life_s))
+        self._context.report.info(f"a token lets the cluster {cluster!a} in until {until:%Y-%m-%d %H:%M:%S} UTC", cluster)
+        place = listen_of(self._context.settings.https)
+        host = self._context.settings.address or best_address(place)
+        guessed = not self._context.settings.address and (place is None or place[0] is None)
         url = JoinUrl(host, self._listening[0].getsockname()[1], token).text
-        return {"url": url, "cluster": cluster, "from": now, "until": now + life_s, "replace": replaces, "address_guessed": guessed}
-
-    def _address(self) -> tuple[str, bool]:
-        """For a URL; True when it is only the address with which this host would reach others."""
-        if self._context.settings.address:
-            return self._context.settings.address, False
-        bound = str(self._listening[0].getsockname()[0])
-        return (bound, False) if bound not in ("0.0.0.0", "::") else (own_address(), True)
+        times = {"from": since.isoformat(timespec="seconds"), "until": until.isoformat(timespec="seconds")}
+        return {"url": url, "cluster": cluster, **times, "replace": replaces, "address_guessed": guessed}
 
     def _fingerprint(self) -> bytes:
         certificate = material.read_certificate(self._paths.ca_certificate, "certificate of the authority")
@@ -311,18 +308,6 @@ def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket
     return listening
 
 
-def own_address() -> str:
-    """With which this host would reach others; nothing is sent."""
-    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect((far, 9))
-            except OSError:
-                continue
-            return str(probe.getsockname()[0])
-    return socket.gethostname()
-
-
 def _fields(body: bytes, keys: frozenset[str]) -> dict[str, str]:
     """BadRequest."""
     try:
@@ -340,7 +325,3 @@ def _request(text: str) -> bytes:
         return b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         raise BadRequest(HTTPStatus.BAD_REQUEST, "the request for a certificate is damaged", "try again") from None
-
-
-def _shown(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"

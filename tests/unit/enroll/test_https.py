@@ -172,11 +172,12 @@ def test_a_request_that_is_no_base64_leaves_the_token(here: HttpsHere) -> None:
 
 
 def test_tokens_are_asked_for_with_a_name_and_a_time(here: HttpsHere) -> None:
-    for wrong in ({}, {"cluster": 1}, {"cluster": ""}, {"cluster": "x" * 65}, {"cluster": "a*"}, {"cluster": "office", "for": "1h"}):
+    wrong: list[dict[str, Any]] = [{"cluster": None}, {"cluster": 1}, {"cluster": ""}, {"cluster": "x" * 65}, {"cluster": "a*"}]
+    for request_of in [*wrong, {"for_s": "1h"}, {"for_s": True}]:
         with pytest.raises(UserError):
-            here.token(**{"cluster": None, **wrong})
+            here.token(**request_of)
     with pytest.raises(UserError, match="can not be good for"):
-        here.token(**{"for": 1})
+        here.token(for_s=1)
 
 
 def test_only_so_many_connections_at_once_from_one_address(here: HttpsHere) -> None:
@@ -232,7 +233,3 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         place = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(UserError, match="can not listen"), https_here(tmp_path, place):
             pass
-
-
-def test_an_address_to_print_when_nobody_has_said_one() -> None:
-    assert https.own_address()

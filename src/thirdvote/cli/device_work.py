@@ -1,0 +1,126 @@
+"""What `join`, `setup` and `remove` have in common: their options, how nodes are reached, and how what is done is shown."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import click
+
+from thirdvote.cli import output
+from thirdvote.cli.options import Decorator
+from thirdvote.device.cluster import ConfiguredNode
+from thirdvote.device.host import Host, LocalHost, SshHost
+from thirdvote.device.services import Systemd
+from thirdvote.device.site import Seen, Site, from_inside, from_outside, look, reach
+from thirdvote.device.steps import Interruption, Step, interruptible
+from thirdvote.errors import UsageError, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """`nodes` None: this host is one of them."""
+
+    nodes: Sequence[str] | None
+    ssh: tuple[str, ...]
+    dry_run: bool
+
+
+FirstLook = Callable[[Seen], None]
+"""Refuses, with a UserError, what one node shows already."""
+
+
+class Work(Protocol):
+    def prepare(self) -> list[str]: ...
+    def steps(self) -> list[Step]: ...
+    def run(self) -> None: ...
+
+
+def shared_options() -> Decorator:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = click.option("--dry-run", is_flag=True, help="check everything and show what would be done, and change nothing")(command)
+        help_of_ssh = "the ssh command with its options that reaches the nodes as root (default ssh)"
+        return click.option("--ssh", metavar="COMMAND", default="ssh", help=help_of_ssh)(command)
+
+    return decorate
+
+
+def join_options() -> Decorator:
+    """Of `join` and `setup`."""
+    help_of_timeout = "quorum.device.timeout: a lost node is noticed faster with less (corosync's default 10000)"
+    options = (
+        click.option("--timeout", "timeout_ms", metavar="MS", type=int, help=help_of_timeout),
+        click.option("--force", "forced", is_flag=True, help="also with an odd number of nodes, by the algorithm lms"),
+        click.option("--replace", "replaces", is_flag=True, help="in place of the device and the certificates that are there"),
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return shared_options()(command)
+
+    return decorate
+
+
+def shared(nodes: Sequence[str] | None, ssh: str, dry_run: bool) -> Shared:
+    """UsageError."""
+    try:
+        words = tuple(shlex.split(ssh))
+    except ValueError:
+        words = ()
+    if not words:
+        raise UsageError(f"--ssh {ssh!r} is no command", "for example --ssh 'ssh -p 2022'")
+    return Shared(nodes, words, dry_run)
+
+
+def perform(how: Shared, first_look: FirstLook, work: Callable[[Site, Interruption], Work]) -> None:
+    """UserError, and then nothing has changed."""
+    with interruptible() as interruption:
+        site = _site(how, first_look)
+        job = work(site, interruption)
+        _show_difference(job.prepare())
+        if how.dry_run:
+            for step in job.steps():
+                if step.what:
+                    output.line(f"would do: {step.what}")
+            return
+        job.run()
+
+
+def services() -> Systemd:
+    return Systemd(say)
+
+
+def say(text: str) -> None:
+    output.line(text)
+    output.flush()
+
+
+def _site(how: Shared, first_look: FirstLook) -> Site:
+    if how.nodes is None:
+        return _site_of_this_node(how, first_look)
+    hosts: list[Host] = [SshHost(name, name, how.ssh) for name in how.nodes]
+    seen = look(hosts[0])
+    first_look(seen)
+    return from_outside(hosts, seen)
+
+
+def _site_of_this_node(how: Shared, first_look: FirstLook) -> Site:
+    if os.geteuid() != 0:
+        raise UserError("only root may change the cluster of this node", "run it with sudo")
+    seen = look(LocalHost("this host"))
+    first_look(seen)
+
+    def connect(node: ConfiguredNode) -> Host:
+        return reach(node, how.ssh, seen.is_proxmox, os.path.exists)
+
+    return from_inside(LocalHost(seen.node.label), seen, connect)
+
+
+def _show_difference(lines: list[str]) -> None:
+    styles = {"+": output.GOOD, "-": output.BAD}
+    for line in lines:
+        output.line((line.encode("utf-8", "replace").decode(), styles.get(line[:1], output.QUIET)))
