@@ -15,6 +15,9 @@ from thirdvote.revocations import Malformed, Revocations, Revoked
 
 LIST_MODE = 0o644
 REASON_MAX = 200
+SHORTEST_BEGINNING = 8
+"""Digits of a serial number that stand for all of it, where no other one begins so."""
+
 _WHAT = "list of revoked certificates"
 
 
@@ -39,10 +42,12 @@ def read(folder: Path) -> Revocations:
 
 
 def choose(data: Path, wanted: str) -> Chosen:
-    """`wanted` is a serial number, hexadecimal, or a cluster's name. UserError when it is neither, both, or revoked already."""
+    """`wanted` is a serial number, hexadecimal, or how one begins; or a cluster's name. UserError when it is neither, several, or revoked
+    already.
+    """
     known = inventory.every(_folder(data))
     number = normal_serial_number(wanted)
-    by_number = [signed for signed in known if signed.serial_number == number]
+    by_number = _with_number(known, number)
     of_cluster = [signed for signed in known if signed.cluster == wanted]
     if by_number and of_cluster:
         hint = f"by its serial number: thirdvote ca revoke 0x{number}; the cluster's by theirs, which `thirdvote ca list` shows"
@@ -70,9 +75,10 @@ def revoke(data: Path, chosen: Chosen, because: str, now: datetime | None = None
         inventory.revoke(folder, [signed.serial_number for signed in chosen.certificates], now, because)
 
 
-def signed_anew(folder: Path, certificate: Signed, replaces: bool, now: datetime) -> None:
+def signed_anew(folder: Path, certificate: Signed, replaces: bool, now: datetime) -> bool:
     """The folder is locked, and `certificate` in the inventory. When it `replaces` the cluster's others, they are revoked, also those of
-    which nothing is known. UserError."""
+    which nothing is known. True when the voter has to be told. UserError.
+    """
     before = read(folder)
     number = int(certificate.serial_number, 16)
     after = before.with_kept(certificate.cluster, number)
@@ -84,9 +90,11 @@ def signed_anew(folder: Path, certificate: Signed, replaces: bool, now: datetime
             if signed.cluster == certificate.cluster and signed.serial_number != certificate.serial_number and signed.revoked_at is None
         ]
         after = before.with_cluster(certificate.cluster, [number]).with_certificates(_lines(others, _REPLACED))
-    if after != before:
-        _write(folder, after, now)
-        inventory.revoke(folder, [signed.serial_number for signed in others], now, _REPLACED)
+    if after == before:
+        return False
+    _write(folder, after, now)
+    inventory.revoke(folder, [signed.serial_number for signed in others], now, _REPLACED)
+    return True
 
 
 _REPLACED = "replaced by a new one"
@@ -95,6 +103,18 @@ _REPLACED = "replaced by a new one"
 def normal_serial_number(text: str) -> str:
     """As in the inventory: lower case, no colons, no zeros in front."""
     return text.lower().replace(":", "").removeprefix("0x").lstrip("0")
+
+
+def _with_number(known: Sequence[Signed], number: str) -> list[Signed]:
+    exact = [signed for signed in known if signed.serial_number == number]
+    if exact or len(number) < SHORTEST_BEGINNING:
+        return exact
+    beginning = [signed for signed in known if signed.serial_number.startswith(number)]
+    if len(beginning) > 1:
+        raise UserError(
+            f"{len(beginning)} serial numbers begin with {number}", "say more of it; `thirdvote ca list --json` shows them in full"
+        )
+    return beginning
 
 
 def _lines(certificates: Iterable[Signed], because: str) -> dict[int, Revoked]:

@@ -119,7 +119,7 @@ def mend(folder: Folder) -> None:
         elif files.is_there(folder.server) and material.is_issued_by(material.read_certificate(folder.server, _SERVER), new):
             _forget_old(folder)
     elif files.is_there(folder.old_authority_key):
-        _remove(folder.old_authority_key)
+        remove(folder.old_authority_key)
 
 
 def backup(folder: Folder, now: datetime) -> Path:
@@ -158,15 +158,16 @@ def _go_back(folder: Folder) -> None:
     """The new authority never was: its key is lost."""
     server = material.read_certificate(folder.server, _SERVER)
     write_certificates(folder.server, [server], _SERVER)
-    _remove(folder.coming_authority, folder.trusted, folder.old_authority_key, folder.old_authority)
+    remove(folder.coming_authority, folder.trusted, folder.old_authority_key, folder.old_authority)
 
 
 def _forget_old(folder: Folder) -> None:
     """The mark that it is under way goes last."""
-    _remove(folder.trusted, folder.old_authority_key, folder.old_authority)
+    remove(folder.trusted, folder.old_authority_key, folder.old_authority)
 
 
-def _remove(*paths: Path) -> None:
+def remove(*paths: Path) -> None:
+    """Of one authority's files. UserError."""
     for path in paths:
         try:
             path.unlink(missing_ok=True)

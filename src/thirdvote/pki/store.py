@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from thirdvote.errors import UserError
-from thirdvote.pki import files, inventory, issue, material, paths, policy, renewal, revocation, rollover
+from thirdvote.pki import files, inventory, issue, material, paths, policy, renewal, revocation, rollover, running
 from thirdvote.pki.issue import Authority
 
 _AUTHORITY = rollover.AUTHORITY
@@ -41,11 +41,13 @@ def sign(
     way: str = "cli",
     asked_by: str = "",
     replace: bool = False,
+    control: Path | None = None,
 ) -> bytes:
     """A certificate, DER, for the cluster whose node made the `request`, DER or PEM. It is in the inventory when this returns.
 
     `way` is one of `inventory.WAYS`, `asked_by` the address or user that it came from. With `replace` the cluster's other certificates
-    are revoked, at once; the voter has to be told to read its list then. UserError; RequestRefused for the request's faults.
+    are revoked, at once. A voter that runs is told where that is needed, over `control` or the socket in `data`. UserError; RequestRefused
+    for the request's faults.
     """
     now = now or datetime.now(UTC)
     assert way in inventory.WAYS, way
@@ -57,7 +59,9 @@ def sign(
         certificate = issue.cluster_certificate(key, cluster_name, load_authority(data), now)
         signed = material.signed(certificate, cluster_name, way, asked_by, now)
         inventory.add(folder, [signed], now)
-        revocation.signed_anew(folder, signed, replace, now)
+        has_to_be_told = revocation.signed_anew(folder, signed, replace, now)
+    if has_to_be_told:
+        running.read_again(control or running.usual_control(data))
     return material.certificate_der(certificate)
 
 
