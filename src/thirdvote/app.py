@@ -41,7 +41,7 @@ from thirdvote.net.tls import CertificatePaths, server_context
 from thirdvote.net.views import TLS
 from thirdvote.net.voter import Voter
 from thirdvote.pki import revocation
-from thirdvote.pki.child import Prepared, prepare_data, prepare_stock
+from thirdvote.pki.child import Prepared, prepare_data, prepare_stock, record_uses
 from thirdvote.qnetd_text import ServerStatus
 from thirdvote.revocations import Revocations
 
@@ -162,7 +162,7 @@ class _Process:
         past = Past(started, found.records, complete=not found.doubt)
         arbiter = Arbiter(self._settings, past, self._say_time)
         self._voter = Voter(loop, arbiter, self._settings, self._loaded.context, self._log, self._most(), self._keep)
-        self._certificates = Certificates(self._voter, self._loaded, lambda: _load_certificates(self._settings))
+        self._certificates = Certificates(self._voter, self._loaded, lambda: _load_certificates(self._settings), self._record_uses)
         self._history = self._begin_history()
         self._control = Control(self._voter, self._status, self._ended.set, self._certificates, self._history)
         self._qnetd = QnetdSocket(self._voter, self._server_status, self._ended.set)
@@ -205,6 +205,11 @@ class _Process:
         if self._history is not None:
             self._history.stop()
         self._writer.close()
+
+    def _record_uses(self) -> None:
+        """UserError."""
+        if self._loaded.context is not None and not self._settings.certificates:
+            record_uses(Path(self._settings.data), self._control_path)
 
     def _most(self) -> int:
         """Connections of nodes that fit in all."""

@@ -78,6 +78,7 @@ def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[s
         problems.insert(0, f"{found['connections']} of {found['connections_max']} possible connections are in use")
     if found["history"]["problem"]:
         problems.insert(0, f"the history is not written: {found['history']['problem']}")
+    problems += [warned["text"] for warned in found["certificates"]["warnings"]]
     ledger = found["ledger"]
     if ledger["state"] != "ok":
         hint = f" (hint: {ledger['hint']})" if ledger["hint"] else ""

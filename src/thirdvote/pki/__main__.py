@@ -1,4 +1,4 @@
-"""`python -m thirdvote.pki ensure DATA` and `… extract DIRECTORY RUNTIME NICKNAME`: what `child` runs."""
+"""`python -m thirdvote.pki ensure DATA`, `… extract DIRECTORY RUNTIME NICKNAME` and `… record DATA CONTROL`: what `child` runs."""
 
 from __future__ import annotations
 
@@ -42,8 +42,13 @@ def _answer(arguments: list[str]) -> dict[str, object]:
 
             found = stock.extract_server(Path(folder), Path(runtime), nickname)
             return _prepared(found, stock.warnings(Path(folder), nickname), created=False)
+        case ["record", data, control]:
+            from thirdvote.pki import running
+
+            running.record(Path(data), running.shown_by_nodes(Path(control)) or [])
+            return {}
         case _:
-            raise UserError("usage: ensure DATA | extract DIRECTORY RUNTIME NICKNAME")
+            raise UserError("usage: ensure DATA | extract DIRECTORY RUNTIME NICKNAME | record DATA CONTROL")
 
 
 def _ensure(data: Path) -> dict[str, object]:
