@@ -56,6 +56,8 @@ Handler = Callable[[Desk, Sequence[str]], Awaitable[Answer]]
 
 async def carry_out(desk: Desk, steps: Sequence[Step]) -> Answer:
     """All of them, as far as `&&` and `||` let; the last status, and all that was said."""
+    if (leftover := _leftover(steps)) is not None:
+        steps = [Step(";", ("rm", "-f", leftover))]
     status, out, error = 0, b"", ""
     for step in steps:
         if (step.joint == "&&" and status) or (step.joint == "||" and not status):
@@ -65,6 +67,17 @@ async def carry_out(desk: Desk, steps: Sequence[Step]) -> Answer:
         if step.words[0] == "exit":
             break
     return Answer(status, out, error)
+
+
+def _leftover(steps: Sequence[Step]) -> str | None:
+    """What crmsh takes away when it removes the device, `test -f FILE && rm -f FILE`. It takes it for a failure when there is no
+    such file, which would have been in a window of long ago: well, then it is away.
+    """
+    match [(step.joint, *step.words) for step in steps]:
+        case [(_, "test", "-f", path), ("&&", "rm", "-f", same)] if path == same and path.startswith(f"{NSSDB}/"):
+            return path
+        case _:
+            return None
 
 
 async def _one(desk: Desk, words: Sequence[str]) -> Answer:
@@ -184,7 +197,7 @@ async def _package(desk: Desk, words: Sequence[str]) -> Answer:
 
 async def _test(desk: Desk, words: Sequence[str]) -> Answer:
     """`test -f FILE` and its like, also written with brackets."""
-    plain = list(words[:-1]) if words[-1:] == ["]"] else list(words)
+    plain = list(words[:-1]) if words and words[-1] == "]" else list(words)
     checks: dict[str, Callable[[str], bool]] = {
         "-f": desk.tree.is_file,
         "-d": desk.tree.is_folder,

@@ -9,9 +9,10 @@ import errno
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
 import asyncssh
+from asyncssh.channel import SSHChannel
 
 from thirdvote.enroll.tree import AUTHORIZED_KEYS, FILE_BYTES_MAX, Entry, FileRefused, Tree, absolute
 from thirdvote.errors import UserError
@@ -61,12 +62,11 @@ class Handle:
 class TreeSftp(asyncssh.SFTPServer):
     """One client's. Every method of the class above that touches a file is replaced; a test looks that none is left."""
 
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], desk: FileDesk) -> None:
-        super().__init__(channel)
+    def __init__(self, channel: SSHChannel[bytes], desk: FileDesk) -> None:
+        super().__init__(cast("asyncssh.SSHServerChannel[bytes]", channel))
         self._desk = desk
         self._handles = 0
-        command = channel.get_command()
-        self._says_itself = command is not None  # the old scp shows our words
+        self._says_itself = self.channel.get_command() is not None  # the old scp shows our words
 
     # ---- names
 
@@ -164,7 +164,9 @@ class TreeSftp(asyncssh.SFTPServer):
         except FileRefused as error:
             handle.refused_bytes += len(data)
             if handle.refused_bytes > REFUSED_BYTES_MAX:
-                self._desk.send_away(f"far too much was sent to {handle.path}")
+                text = f"far too much was sent to {handle.path}"
+                self._desk.refused(text)
+                self._desk.send_away(text)
             self._refuse(error, is_first=handle.refused_bytes == len(data))
         handle.is_changed = True
         return len(data)

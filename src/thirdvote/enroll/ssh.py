@@ -35,6 +35,9 @@ CONNECTIONS_PER_ADDRESS_MAX = 8
 LOGIN_S = 120.0
 """From the connection to the right password: a person has to find it."""
 
+UNWELCOME_MAX = 32
+"""Above that many, until they have been told why; more are just cut off."""
+
 LOGINS_MAX = 24
 """Connections that are not logged in yet; the rest is for those that are."""
 
@@ -214,6 +217,9 @@ class SshService:
         others = Counter(source_of(other.host) for other in self._connections)
         waiting = sum(not other.access for other in self._connections)
         self._connections.add(connection)
+        if len(self._connections) > CONNECTIONS_MAX + UNWELCOME_MAX:
+            connection.abort()
+            return self._told("far too many connections are open", connection.address)
         if others[source_of(connection.host)] >= CONNECTIONS_PER_ADDRESS_MAX:
             return self._told(f"{CONNECTIONS_PER_ADDRESS_MAX} connections from your address are open", connection.address)
         if len(self._connections) > CONNECTIONS_MAX or waiting >= LOGINS_MAX:

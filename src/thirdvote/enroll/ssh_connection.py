@@ -30,6 +30,9 @@ TRIES_MAX = 3
 CONNECTION_S = 600.0
 """The life of a connection. A setup makes a new one for each step."""
 
+UNWELCOME_S = 5.0
+"""Of one too many: until it can be told so. A connection that is closed before it has said anything hears no reason."""
+
 COMMAND_S = 60.0
 """For what a command reads on standard input, and its answer."""
 
@@ -42,7 +45,7 @@ class Gate(Protocol):
     """Decides who may come in; shared by all connections."""
 
     def admit(self, connection: SshConnection) -> str | None:
-        """Why not, or None."""
+        """Why not, or None. May end it at once."""
 
     def closed(self) -> str | None:
         """A sentence, when nobody may log in."""
@@ -67,6 +70,7 @@ class SshConnection(asyncssh.SSHServer):
         self._tries = 0
         self._channels = 0
         self._how = ""
+        self._unwelcome: str | None = None
         self.address = ""
         """host:port of the other end."""
         self.host = ""
@@ -79,12 +83,12 @@ class SshConnection(asyncssh.SSHServer):
         self._connection = conn
         host, port = (conn.get_extra_info("peername") or ("unknown", 0))[:2]
         self.host, self.address = str(host), f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-        why = self._gate.admit(self)
-        if why is not None:
-            self.send_away(why, asyncssh.DISC_TOO_MANY_CONNECTIONS)
-            return
+        self._unwelcome = self._gate.admit(self)
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(CONNECTION_S, self.send_away, f"a connection lasts {CONNECTION_S:.0f} s at most")
+        if self._unwelcome is None:
+            self._timer = loop.call_later(CONNECTION_S, self.send_away, f"a connection lasts {CONNECTION_S:.0f} s at most")
+        else:
+            self._timer = loop.call_later(UNWELCOME_S, self.send_away, self._unwelcome)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -96,6 +100,11 @@ class SshConnection(asyncssh.SSHServer):
         if self._connection is not None:
             self._connection.disconnect(code, why)
 
+    def abort(self) -> None:
+        """Without a word."""
+        if self._connection is not None:
+            self._connection.abort()
+
     def _refuse(self, why: str, code: int) -> None:
         self._gate.refused(why, self.address)
         self.send_away(why, code)
@@ -104,7 +113,9 @@ class SshConnection(asyncssh.SSHServer):
 
     def begin_auth(self, username: str) -> bool:
         closed = self._gate.closed()
-        if closed is not None:
+        if self._unwelcome is not None:
+            self.send_away(self._unwelcome, asyncssh.DISC_TOO_MANY_CONNECTIONS)
+        elif closed is not None:
             self._refuse(closed, asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE)
         elif username != USER:
             self._refuse(f"log in as {USER}, not as {shown(username)}", asyncssh.DISC_ILLEGAL_USER_NAME)
