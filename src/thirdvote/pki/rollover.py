@@ -18,7 +18,6 @@ At the end the server gets a certificate of the new authority, in one step; what
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +31,7 @@ from thirdvote.pki.paths import Folder
 
 AUTHORITY = "certificate of the authority"
 AUTHORITY_KEY = "key of the authority"
+BACKUPS_OF_A_SECOND_MAX = 100
 _SERVER = "server certificate"
 _TRUSTED = "certificates of both authorities"
 _OLD = "certificate of the old authority"
@@ -123,19 +123,30 @@ def mend(folder: Folder) -> None:
 
 
 def backup(folder: Folder, now: datetime) -> Path:
-    """A copy of the whole folder beside it, as private as it is. UserError."""
-    place = folder.path.with_name(f"{folder.path.name}-{now:%Y%m%d-%H%M%S}")
+    """A copy of all its files beside it, as private as they are, on the disk. UserError."""
+    place = _new_place(folder, now)
+    owner = files.owner_for_root(folder.path)
     try:
-        shutil.copytree(folder.path, place)
-        place.chmod(files.FOLDER_MODE)
-        owner = files.owner_for_root(folder.path)
-        for path in (place, *place.iterdir()) if owner is not None else ():
-            files.set_rights(path, path.stat().st_mode & 0o777, owner)
-    except FileExistsError:
-        raise UserError(f"there is a backup of this second already, {place}", "try again") from None
+        files.set_rights(place, files.FOLDER_MODE, owner)
+        for path in sorted(path for path in folder.path.iterdir() if path.is_file()):
+            files.write(place / path.name, path.read_bytes(), path.stat().st_mode & 0o777, "backup of the certificates", owner)
     except OSError as error:
         raise files.unusable(error, place, "backup of the certificates") from None
     return place
+
+
+def _new_place(folder: Folder, now: datetime) -> Path:
+    wanted = f"{folder.path.name}-{now:%Y%m%d-%H%M%S}"
+    for number in range(BACKUPS_OF_A_SECOND_MAX):
+        place = folder.path.with_name(f"{wanted}-{number}" if number else wanted)
+        try:
+            place.mkdir(mode=files.FOLDER_MODE)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise files.unusable(error, place, "backup of the certificates") from None
+        return place
+    raise UserError(f"there are too many backups, {folder.path.with_name(wanted)} and others", "remove those that nobody needs")
 
 
 def write_key(path: Path, key: issue.AuthorityKey, what: str) -> None:

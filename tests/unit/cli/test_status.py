@@ -38,6 +38,12 @@ def test_what_is_not_usual_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "test is served" in shown
 
 
+def test_what_is_to_be_known_of_certificates_is_a_problem() -> None:
+    warned = [{"text": "ca.crt expires on 2026-12-24", "cluster": None}, {"text": "the certificate of 'web' expires", "cluster": "web"}]
+    found = STATUS | {"connections": 0, "certificates": {"revoked": 0, "warnings": warned}}
+    assert problems_of(found, []) == ["ca.crt expires on 2026-12-24", "the certificate of 'web' expires"]
+
+
 def test_a_server_that_is_nearly_full_is_a_problem() -> None:
     full = STATUS | {"connections": 18_000, "clusters": 0}
     assert problems_of(full, []) == ["18000 of 20000 possible connections are in use"]

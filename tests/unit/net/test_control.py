@@ -15,6 +15,7 @@ from thirdvote.arbiter.interface import Connected, Input, Level, Received, Relea
 from thirdvote.arbiter.snapshot import HolderSnapshot
 from thirdvote.config import Limits
 from thirdvote.domain import Algorithm, ClusterName, NodeId, RingId, TieBreaker, TieBreakerMode
+from thirdvote.errors import UserError
 from thirdvote.net.certificates import Certificates, Load, Loaded
 from thirdvote.net.control import Control
 from thirdvote.net.history import History
@@ -412,5 +413,36 @@ def test_no_history_is_kept(tmp_path: Path) -> None:
         async with control(tmp_path) as here:
             answer = await (await here.client()).ask(command="history")
             assert (answer["error"], "--history off" in answer["hint"]) == ("no history is kept", True)
+
+    asyncio.run(run())
+
+
+def test_certificates_are_read_again_on_somebodys_word(tmp_path: Path) -> None:
+    problems: list[UserError] = []
+
+    def load() -> Loaded:
+        for problem in problems:
+            raise problem
+        return Loaded()
+
+    async def run() -> None:
+        async with control(tmp_path, load=load) as here:
+            client = await here.client()
+            assert await client.ask(command="reload-certificates") == {"ok": True, "ended": 0}
+            assert any("operator: certificates were read again on the word of user" in line for line in here.voter.log)
+            problems.append(UserError("ca.crt is damaged", "restore it"))
+            answer = await client.ask(command="reload-certificates")
+            assert (answer["ok"], "ca.crt is damaged" in answer["error"], answer["hint"]) == (False, True, "restore it")
+
+    asyncio.run(run())
+
+
+def test_nodes_without_tls_show_no_certificate(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            join(here.voter, b"a", b"b")
+            client = await here.client()
+            for request in ({"command": "certificates"}, {"command": "certificates", "cluster": "a"}):
+                assert await client.ask(**request) == {"ok": True, "certificates": []}
 
     asyncio.run(run())
