@@ -16,7 +16,7 @@ from thirdvote.device.cluster import ConfiguredNode
 from thirdvote.device.host import Host, LocalHost, SshHost
 from thirdvote.device.services import Systemd
 from thirdvote.device.site import Seen, Site, from_inside, from_outside, look, reach
-from thirdvote.device.steps import Interruption, Step, interruptible
+from thirdvote.device.steps import Interrupted, Interruption, Step, interruptible
 from thirdvote.errors import UsageError, UserError
 
 
@@ -77,17 +77,18 @@ def shared(nodes: Sequence[str] | None, ssh: str, dry_run: bool) -> Shared:
 
 
 def perform(how: Shared, first_look: FirstLook, work: Callable[[Site, Interruption], Work]) -> None:
-    """UserError, and then nothing has changed."""
+    """UserError or KeyboardInterrupt, and then nothing has changed."""
     with interruptible() as interruption:
-        site = _site(how, first_look)
-        job = work(site, interruption)
-        _show_difference(job.prepare())
-        if how.dry_run:
-            for step in job.steps():
-                if step.what:
-                    output.line(f"would do: {step.what}")
-            return
-        job.run()
+        try:
+            job = work(_site(how, first_look), interruption)
+            _show_difference(job.prepare())
+            interruption.check()
+            if how.dry_run:
+                _show_steps(job)
+            else:
+                job.run()
+        except Interrupted:
+            raise KeyboardInterrupt from None
 
 
 def services() -> Systemd:
@@ -118,6 +119,12 @@ def _site_of_this_node(how: Shared, first_look: FirstLook) -> Site:
         return reach(node, how.ssh, seen.is_proxmox, os.path.exists)
 
     return from_inside(LocalHost(seen.node.label), seen, connect)
+
+
+def _show_steps(job: Work) -> None:
+    for step in job.steps():
+        if step.what:
+            output.line(f"would do: {step.what}")
 
 
 def _show_difference(lines: list[str]) -> None:
