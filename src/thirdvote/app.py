@@ -40,7 +40,7 @@ from thirdvote.net.systemd import notify, watchdog_interval_s
 from thirdvote.net.tls import CertificatePaths, server_context
 from thirdvote.net.views import TLS
 from thirdvote.net.voter import Voter
-from thirdvote.pki import revocation
+from thirdvote.pki import revocation_list
 from thirdvote.pki.child import Prepared, prepare_data, prepare_stock, record_uses
 from thirdvote.qnetd_text import ServerStatus
 from thirdvote.revocations import Revocations
@@ -115,7 +115,7 @@ def _load_certificates(settings: Settings) -> Loaded:
     own_layout = not settings.certificates
     return Loaded(
         context=server_context(paths, settings.client_certificate),
-        revocations=revocation.read(found.server_certificate.parent) if own_layout else Revocations(),
+        revocations=revocation_list.read(found.server_certificate.parent) if own_layout else Revocations(),
         warnings=tuple(map(Warned.of, prepared.warnings)),
         facts=prepared.facts,
         renewed=prepared.renewed,

@@ -11,14 +11,13 @@ from thirdvote import revocations
 from thirdvote.errors import UserError
 from thirdvote.pki import files, inventory, paths
 from thirdvote.pki.inventory import Signed
+from thirdvote.pki.revocation_list import WHAT, read
 from thirdvote.revocations import Malformed, Revocations, Revoked
 
 LIST_MODE = 0o644
 REASON_MAX = 200
 SHORTEST_BEGINNING = 8
 """Digits of a serial number that stand for all of it, where no other one begins so."""
-
-_WHAT = "list of revoked certificates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +27,6 @@ class Chosen:
     cluster: str | None
     certificates: tuple[Signed, ...]
     """That are known, and not revoked yet."""
-
-
-def read(folder: Path) -> Revocations:
-    """UserError."""
-    path = folder / revocations.FILE
-    if not files.is_there(path):
-        return Revocations()
-    try:
-        return revocations.parse(files.read(path, _WHAT).decode())
-    except ValueError as error:
-        raise UserError(f"the {_WHAT}, {path}, is damaged: {error}", "restore it from a backup, or mend the line") from None
 
 
 def choose(data: Path, wanted: str) -> Chosen:
@@ -129,8 +117,8 @@ def _write(folder: Path, after: Revocations, now: datetime) -> None:
         text = revocations.text_of(after.without_expired(f"{now:%Y-%m-%d}"))
     except Malformed as error:
         hint = "begin a new authority, which ends all certificates of this one: thirdvote ca renew --authority"
-        raise UserError(f"the {_WHAT}, {path}, has no room: {error}", hint) from None
-    files.write(path, text.encode(), LIST_MODE, _WHAT, files.owner_for_root(folder))
+        raise UserError(f"the {WHAT}, {path}, has no room: {error}", hint) from None
+    files.write(path, text.encode(), LIST_MODE, WHAT, files.owner_for_root(folder))
 
 
 def _folder(data: Path) -> Path:

@@ -11,7 +11,7 @@ from tests.unit.pki.test_inventory import signed
 from tests.unit.pki.test_running import SHOWN, voter
 from thirdvote.cli.ca import ca
 from thirdvote.errors import UserError
-from thirdvote.pki import inventory, revocation, store
+from thirdvote.pki import inventory, revocation, revocation_list, store
 
 NOW = datetime.now(UTC)
 
@@ -95,7 +95,7 @@ def test_revoked_and_the_arbitrator_is_told(data: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "every other certificate for web is refused, too" in out
     assert "1 connection ended" in out
-    assert revocation.read(data / "pki").refuse(1, [b"web"])
+    assert revocation_list.read(data / "pki").refuse(1, [b"web"])
 
 
 def test_revoked_while_no_arbitrator_runs(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,4 +112,4 @@ def test_one_that_only_a_node_has_shown_can_be_revoked(data: Path) -> None:
     """It was signed before there was an inventory."""
     with voter(data / "control.sock", {"ok": True, "certificates": [SHOWN]}, {"ok": True, "ended": 1}):
         _run("revoke", "67", "--data", data)
-    assert revocation.read(data / "pki").refuse(0x67, [b"web"])
+    assert revocation_list.read(data / "pki").refuse(0x67, [b"web"])

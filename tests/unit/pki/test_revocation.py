@@ -8,7 +8,7 @@ from cryptography import x509
 
 from tests.certificates import NOW, request
 from thirdvote.errors import UserError
-from thirdvote.pki import inventory, revocation, store
+from thirdvote.pki import inventory, revocation, revocation_list, store
 from thirdvote.revocations import FILE, Revocations
 
 
@@ -23,7 +23,7 @@ def _sign(data: Path, cluster: str, *, replace: bool = False) -> int:
 
 
 def _list(data: Path) -> Revocations:
-    return revocation.read(data / "pki")
+    return revocation_list.read(data / "pki")
 
 
 def test_by_its_serial_number(data: Path) -> None:
@@ -84,12 +84,6 @@ def test_what_has_expired_leaves_the_list(data: Path) -> None:
     revocation.revoke(data, revocation.choose(data, f"{first:x}"), "", NOW)
     revocation.revoke(data, revocation.choose(data, f"{second:x}"), "", NOW + timedelta(days=4_000))
     assert list(_list(data).certificates) == []
-
-
-def test_a_damaged_list_is_for_a_person(data: Path) -> None:
-    (data / "pki" / FILE).write_text("serial 12\n")
-    with pytest.raises(UserError, match=r"damaged: line 1"):
-        revocation.read(data / "pki")
 
 
 def test_many_reasons_are_cut(data: Path) -> None:
