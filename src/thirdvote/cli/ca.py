@@ -29,7 +29,7 @@ def ca() -> None:
     """show the authority, sign what nodes ask for, see it through its life"""
 
 
-@ca.command(cls=Command)
+@ca.command(cls=Command, short_help="show the authority and the server certificate")
 @settings_options(*CONTROL_OPTIONS)
 @as_json()
 def show(wants_json: bool, **parameters: Any) -> int:

@@ -15,7 +15,7 @@ from thirdvote.cli.words import counted
 SHOWN_MAX = 20
 
 
-@click.command(name="import-nss", cls=Command)
+@click.command(name="import-nss", cls=Command, short_help="take over from a stock corosync-qnetd")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="though there is an authority here already, of which a backup is kept")
 @settings_options(*CONTROL_OPTIONS)
@@ -46,7 +46,7 @@ def import_nss(directory: Path, force: bool, **parameters: Any) -> int:
     return output.OK
 
 
-@click.command(name="export-nss", cls=Command)
+@click.command(name="export-nss", cls=Command, short_help="write a database to go back to a stock corosync-qnetd")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @settings_options("data")
 def export_nss(directory: Path, **parameters: Any) -> int:

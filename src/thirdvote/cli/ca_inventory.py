@@ -21,7 +21,7 @@ NUMBER_SHOWN = 16
 """Digits of a serial number that people see: enough to name it in `ca revoke`."""
 
 
-@click.command(name="list", cls=Command)
+@click.command(name="list", cls=Command, short_help="show the certificates that were signed")
 @click.argument("cluster", required=False, shell_complete=complete_cluster)
 @click.option("--all", "shows_all", is_flag=True, help="also those that are revoked or have expired")
 @settings_options(*CONTROL_OPTIONS)
@@ -50,7 +50,7 @@ def listing(cluster: str | None, shows_all: bool, wants_json: bool, **parameters
     return output.OK
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="refuse a certificate, or all of a cluster")
 @click.argument("wanted", metavar="CLUSTER|SERIAL", shell_complete=complete_cluster)
 @click.option("--reason", metavar="TEXT", default="", help="why, for the list and the log")
 @settings_options(*CONTROL_OPTIONS)

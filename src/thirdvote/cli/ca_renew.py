@@ -17,7 +17,7 @@ from thirdvote.errors import UsageError, UserError
 SHOWN_MAX = 20
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="renew the server's certificate, or the authority")
 @click.option("--authority", "begins", is_flag=True, help="let a new authority take over, while the nodes of both are served")
 @click.option("--finish", "finishes", is_flag=True, help="the new authority has taken over: nobody trusts the old one any more")
 @click.option("--force", is_flag=True, help="with --finish: though clusters still need the old one, which are out then")
@@ -65,7 +65,8 @@ def rollover_lines(needing: dict[str, str]) -> None:
     if not needing:
         output.line("a new authority is taking over, and nobody that is known needs the old one: thirdvote ca renew --finish")
         return
-    output.line((f"a new authority is taking over; {counted(len(needing), 'cluster still needs', 'clusters still need')} the old one:", output.ODD))
+    clusters = counted(len(needing), "cluster still needs", "clusters still need")
+    output.line((f"a new authority is taking over; {clusters} the old one:", output.ODD))
     for name, reason in list(needing.items())[:SHOWN_MAX]:
         output.line(f"  {named(name)}: {reason}")
     if len(needing) > SHOWN_MAX:

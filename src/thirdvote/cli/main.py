@@ -143,7 +143,7 @@ COMMANDS = {
     "join": Entry(DEVICE, "put the device into the cluster of this node, by a token", _join),
     "setup": Entry(DEVICE, "put the device into a cluster from outside, over ssh", _setup),
     "remove": Entry(DEVICE, "take the device out of a cluster again", _remove),
-    "ca": Entry(CERTIFICATES, "show the authority, sign the request of a cluster", _ca),
+    "ca": Entry(CERTIFICATES, "show the authority; sign, list, revoke and renew certificates", _ca),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(SHELL, "print the script with which a shell completes our commands", _completion),
 }
