@@ -1,4 +1,4 @@
-"""Cluster nodes without a cluster: each a folder in which the real shell works on its files, with scripts that stand for Corosync's programs.
+"""Cluster nodes without a cluster: each a folder in which the real shell works, with scripts that stand for Corosync's programs.
 
 What the steps do to files, in which order, and what comes back when they fail, is seen here in milliseconds; the real programs are
 in `tests/e2e/test_join.py`.

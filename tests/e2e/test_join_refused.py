@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -65,7 +64,9 @@ def test_a_token_for_another_cluster(lab: JoiningLab) -> None:
 
 def test_a_token_that_nobody_knows(lab: JoiningLab) -> None:
     url = join_url.parse(lab.token())
-    refused(lab.join(JoinUrl(url.host, url.port, Token(url.token.number, bytes(16), url.token.fingerprint)).text), "does not know this token")
+    refused(
+        lab.join(JoinUrl(url.host, url.port, Token(url.token.number, bytes(16), url.token.fingerprint)).text), "does not know this token"
+    )
 
 
 def test_half_a_token(lab: JoiningLab) -> None:

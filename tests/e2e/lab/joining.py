@@ -1,4 +1,4 @@
-"""A cluster of real nodes without a device, on machines that have sshd and what stands for systemd, and an arbitrator that lets nodes in."""
+"""A cluster of real nodes without a device, on machines with sshd and what stands for systemd; an arbitrator that lets nodes in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.lab.arbitrator import OwnNames
-from tests.e2e.lab.machine import SYSTEM_PROGRAMS
+from tests.e2e.lab.machine import SYSTEM_PROGRAMS, Machine
 from tests.e2e.lab.namespaces import POLL_SECONDS, CommandFailed, run
 from tests.e2e.lab.network import Switch
 from tests.e2e.lab.node import Node
@@ -128,9 +128,8 @@ class JoiningLab:
         host = " ".join((keys / "host.pub").read_text().split()[:2])
         known = "".join(f"{node.address} {host}\n" for node in self.nodes)
         (keys / "known_hosts").write_text(known)
-        self.ssh = (
-            f"ssh -F none -i {keys / 'root'} -o IdentitiesOnly=yes -o UserKnownHostsFile={keys / 'known_hosts'} -o GlobalKnownHostsFile=none"
-        )
+        options = f"-o IdentitiesOnly=yes -o UserKnownHostsFile={keys / 'known_hosts'} -o GlobalKnownHostsFile=none"
+        self.ssh = f"ssh -F none -i {keys / 'root'} {options}"
         authkey = os.urandom(256)
         for node in self.nodes:
             node.configure_without_device(self.nodes, authkey, quorum)
@@ -150,7 +149,7 @@ class JoiningLab:
         answer: dict[str, Any] = json.loads(self.arbitrator.thirdvote("enroll", "token", cluster, "--json", *options))
         return answer
 
-    def on(self, node: Node, *arguments: str) -> tuple[int, str]:
+    def on(self, node: Machine, *arguments: str) -> tuple[int, str]:
         """Status and all output of our program on that node."""
         command = node.command(sys.executable, "-m", "thirdvote", *arguments)
         done = subprocess.run(command, capture_output=True, text=True, env=dict(node.environment()), timeout=180, check=False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,13 +52,13 @@ def site_of(here: NodesHere) -> Site:
     return from_inside(first, look(first), lambda node: by_number[node.number])
 
 
-def job(here: NodesHere, said: list[str] | None = None, enrolment: Enrolment | None = None, **options: object) -> Join:
+def job(here: NodesHere, said: list[str] | None = None, enrolment: Enrolment | None = None, **options: Any) -> Join:
     say = (said if said is not None else []).append
-    chosen = Options(str(options.pop("host", HOST)), **options)  # type: ignore[arg-type]
+    chosen = Options(str(options.pop("host", HOST)), **options)
     return Join(site_of(here), enrolment or Enrolment(), Systemd(say), chosen, say, Interruption())
 
 
-def joined(here: NodesHere, **options: object) -> list[str]:
+def joined(here: NodesHere, **options: Any) -> list[str]:
     said: list[str] = []
     work = job(here, said, **options)
     work.prepare()
@@ -114,6 +115,14 @@ def test_another_port_is_written(here: NodesHere) -> None:
     assert "port: 5404" in here.in_force
 
 
+NOT_ITS_TASK = {
+    ("corosync-qdevice-net-certutil -m", 0),
+    ("corosync-qdevice-net-certutil -M", 1),
+    ("corosync-qdevice-net-certutil -r", 1),
+    ("corosync-cfgtool -R", 1),
+}
+
+
 @pytest.mark.parametrize("host", [0, 1])
 @pytest.mark.parametrize(
     "fails",
@@ -131,25 +140,19 @@ def test_another_port_is_written(here: NodesHere) -> None:
     ],
 )
 def test_whatever_fails_wherever_is_undone(here: NodesHere, fails: str, host: int) -> None:
-    """Or it is nothing that this node has to do, and then it is done."""
+    """Unless it is nothing that this node has to do; then it is done."""
     before, said = state(here), list[str]()
     work = job(here, said)
     work.prepare()
     here.hosts[host].fails = {fails}
-    try:
+    if (fails, host) in NOT_ITS_TASK:
         work.run()
-    except UserError as error:
-        assert error.hint
-        reload_failed = "cfgtool" in fails
-        assert any("could not be undone" in line for line in said) == reload_failed
-        assert state(here) == before
-    else:
-        assert (fails, host) in {
-            ("corosync-qdevice-net-certutil -m", 0),
-            ("corosync-qdevice-net-certutil -M", 1),
-            ("corosync-qdevice-net-certutil -r", 1),
-            ("corosync-cfgtool -R", 1),
-        }
+        return
+    with pytest.raises(UserError) as failed:
+        work.run()
+    assert failed.value.hint
+    assert any("could not be undone" in line for line in said) == ("cfgtool" in fails)
+    assert state(here) == before
 
 
 def test_before_anybody_has_read_it_the_old_file_comes_back_byte_for_byte(here: NodesHere) -> None:
