@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from thirdvote.enroll import http, tokens
@@ -247,7 +248,15 @@ class HttpsService:
         return certificate, issued
 
     def _signed(self, request: bytes, issued: Issued, address: str) -> bytes:
-        return store.sign(self._context.data, request, issued.cluster, way="https", asked_by=address, replace=issued.replace)
+        return store.sign(
+            self._context.data,
+            request,
+            issued.cluster,
+            way="https",
+            asked_by=address,
+            replace=issued.replace,
+            control=Path(self._context.settings.control_path),
+        )
 
     # --- certificates
 

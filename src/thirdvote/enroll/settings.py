@@ -28,6 +28,8 @@ class EnrollSettings:
     password_file: str = ""
     always: bool = False
     qnetd_socket: str = ""
+    control: str = ""
+    """The voter's control socket; empty: `control.sock` in the data directory."""
     vote_port: int = VOTE_PORT
 
     @classmethod
@@ -46,8 +48,13 @@ class EnrollSettings:
             password_file=settings.enroll_password_file,
             always=settings.enroll_always,
             qnetd_socket=settings.qnetd_socket,
+            control=settings.control,
             vote_port=settings.listen_port,
         )
+
+    @property
+    def control_path(self) -> str:
+        return self.control or f"{self.data}/control.sock"
 
     @property
     def is_wanted(self) -> bool:
