@@ -30,6 +30,8 @@ class Answer:
     status: int = 0
     out: bytes = b""
     error: str = ""
+    is_told: bool = False
+    """The log has it already, or it is what everybody hears."""
 
 
 class Desk(Protocol):
@@ -58,15 +60,15 @@ async def carry_out(desk: Desk, steps: Sequence[Step]) -> Answer:
     """All of them, as far as `&&` and `||` let; the last status, and all that was said."""
     if (leftover := _leftover(steps)) is not None:
         steps = [Step(";", ("rm", "-f", leftover))]
-    status, out, error = 0, b"", ""
+    status, out, error, is_told = 0, b"", "", False
     for step in steps:
         if (step.joint == "&&" and status) or (step.joint == "||" and not status):
             continue
         answer = await _one(desk, step.words)
-        status, out, error = answer.status, out + answer.out, error + answer.error
+        status, out, error, is_told = answer.status, out + answer.out, error + answer.error, answer.is_told
         if step.words[0] == "exit":
             break
-    return Answer(status, out, error)
+    return Answer(status, out, error, is_told)
 
 
 def _leftover(steps: Sequence[Step]) -> str | None:
@@ -121,7 +123,7 @@ async def _certutil(desk: Desk, words: Sequence[str]) -> Answer:
             case "-i" | "-s" | "-h":
                 operation = letter
     if operation == "-i":
-        return Answer(FAILED, b"", f"Certificate database ({NSSDB}) already exists. Delete it to initialize new db\n")
+        return Answer(FAILED, b"", f"Certificate database ({NSSDB}) already exists. Delete it to initialize new db\n", is_told=True)
     if operation == "-s":
         return await _sign(desk, request, cluster)
     return Answer(out=CERTUTIL_USAGE.encode())
@@ -134,7 +136,10 @@ async def _sign(desk: Desk, request: str, cluster: str) -> Answer:
         return Answer(NOT_GIVEN, b"", f"Can't open certificate file {request}{where}\n")
     if not cluster:
         return Answer(NOT_GIVEN, b"", "You have to specify cluster name\n")
-    certificate = await desk.sign(desk.tree.read(path), cluster)
+    try:
+        certificate = await desk.sign(desk.tree.read(path), cluster)
+    except UserError as error:
+        return Answer(FAILED, b"", said(error), is_told=True)
     return Answer(out=f"Signing cluster certificate\nCertificate stored in {certificate}\n".encode())
 
 

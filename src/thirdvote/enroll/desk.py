@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from thirdvote.enroll.keys import fingerprints
@@ -12,16 +13,25 @@ from thirdvote.enroll.windows import Access
 from thirdvote.errors import UserError
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """`key` is the fingerprint of the key that it was done with, empty for a password; `address` is host:port."""
+
+    access: Access
+    address: str
+    key: str = ""
+
+
 class Office(Protocol):
     """What all logins share."""
 
-    async def sign(self, access: Access, request: bytes, cluster_name: str, address: str) -> bytes:
+    async def sign(self, login: Login, request: bytes, cluster_name: str) -> bytes:
         """A certificate. UserError."""
 
-    def keys_came(self, access: Access, fingerprints: list[str], address: str) -> None:
+    def keys_came(self, login: Login, fingerprints: list[str]) -> None:
         """UserError."""
 
-    def certificate_went(self, access: Access, cluster_name: str, address: str) -> None: ...
+    def certificate_went(self, login: Login, cluster_name: str) -> None: ...
 
     def refused(self, what: str, address: str) -> None: ...
 
@@ -32,24 +42,18 @@ class LoginDesk:
     def __init__(
         self,
         office: Office,
-        access: Access,
+        login: Login,
         tree: Tree,
-        address: str,
         qnetd_socket: str,
         send_away: Callable[[str], None],
         wall: Callable[[], float],
     ) -> None:
         self._office = office
-        self._access = access
+        self._login = login
         self._tree = tree
-        self._address = address
         self._qnetd_socket = qnetd_socket
         self._send_away = send_away
         self._wall = wall
-
-    @property
-    def access(self) -> Access:
-        return self._access
 
     @property
     def tree(self) -> Tree:
@@ -60,8 +64,10 @@ class LoginDesk:
 
     async def sign(self, request: bytes, cluster_name: str) -> str:
         if "/" in cluster_name:
-            raise UserError(f"the cluster name {cluster_name!a} has a slash", "it can not be part of a file's name: choose another")
-        certificate = await self._office.sign(self._access, request, cluster_name, self._address)
+            text = f"the cluster name {cluster_name!a} has a slash"
+            self.refused(text)
+            raise UserError(text, "it can not be part of a file's name: choose another")
+        certificate = await self._office.sign(self._login, request, cluster_name)
         return self._tree.put_certificate(cluster_name, certificate, self.clock())
 
     async def ask_voter(self, request: str) -> str:
@@ -80,15 +86,15 @@ class LoginDesk:
 
     def save_keys(self, text: str) -> None:
         """The file with them is there already. UserError."""
-        self._office.keys_came(self._access, fingerprints(text), self._address)
+        self._office.keys_came(self._login, fingerprints(text))
 
     def has_read(self, path: str) -> None:
         cluster_name = cluster_of(path)
         if cluster_name is not None:
-            self._office.certificate_went(self._access, cluster_name, self._address)
+            self._office.certificate_went(self._login, cluster_name)
 
     def refused(self, what: str) -> None:
-        self._office.refused(what, self._address)
+        self._office.refused(what, self._login.address)
 
     def send_away(self, why: str) -> None:
         self._send_away(why)

@@ -18,7 +18,7 @@ from thirdvote.config_options import show_listen
 from thirdvote.enroll import host_keys
 from thirdvote.enroll.addresses import best_address
 from thirdvote.enroll.control import Command, Request
-from thirdvote.enroll.desk import LoginDesk
+from thirdvote.enroll.desk import Login, LoginDesk
 from thirdvote.enroll.passwords import Hasher, as_typed, new_password
 from thirdvote.enroll.process import Context
 from thirdvote.enroll.settings import listen_of
@@ -251,12 +251,13 @@ class SshService:
     def enter_by_key(self, fingerprint: str) -> Access:
         return self._windows.enter_by_key(fingerprint, self._now())
 
-    def entered(self, connection: SshConnection, how: str) -> LoginDesk:
-        if how != "a key":
-            self._context.report.info(f"logged in with {how} of window {self._names(connection.access)}", None, connection.address)
+    def entered(self, connection: SshConnection) -> LoginDesk:
+        if not connection.key:
+            self._context.report.info(f"logged in with the password of window {self._names(connection.access)}", None, connection.address)
         tree = self._tree(connection.access, connection.host)
         socket_ = self._context.settings.qnetd_socket
-        return LoginDesk(self, connection.access, tree, connection.address, socket_, connection.send_away, self._wall)
+        login = Login(connection.access, connection.address, connection.key)
+        return LoginDesk(self, login, tree, socket_, connection.send_away, self._wall)
 
     def gone(self, connection: SshConnection) -> None:
         self._connections.discard(connection)
@@ -279,32 +280,49 @@ class SshService:
 
     # ---- the office
 
-    async def sign(self, access: Access, request: bytes, cluster_name: str, address: str) -> bytes:
+    async def sign(self, login: Login, request: bytes, cluster_name: str) -> bytes:
         async with self._signing:  # between the look at the window and the signature nobody else may take it
             try:
-                window = self._windows.window_for(access, cluster_name, self._now())
-                certificate = await asyncio.to_thread(self._signed, request, cluster_name, address, window.replace)
+                window = self._window_for(login, cluster_name)
+                certificate = await asyncio.to_thread(self._signed, request, cluster_name, login.address, window.replace)
             except UserError as error:
-                self._context.report.warning(f"no certificate was signed: {error}", _shown_name(cluster_name), address)
+                self._context.report.warning(f"no certificate was signed: {error}", _shown_name(cluster_name), login.address)
                 raise
             self._windows.has_signed(window, cluster_name, self._now())
         older = ", and the cluster's older ones are revoked" if window.replace else ""
-        self._context.report.info(f"a certificate was signed in window {window.name}{older}", cluster_name, address)
+        self._context.report.info(f"a certificate was signed in window {window.name}{older}", cluster_name, login.address)
         return certificate
 
+    def _window_for(self, login: Login, cluster_name: str) -> Window:
+        try:
+            return self._windows.window_for(login.access, cluster_name, self._now())
+        except UserError:
+            self._windows.forget_key(login.access, login.key)
+            raise
+
     def _signed(self, request: bytes, cluster_name: str, address: str, replace: bool) -> bytes:
-        return store.sign(self._context.data, request, cluster_name, way=WAY, asked_by=address, replace=replace)
+        return store.sign(
+            self._context.data,
+            request,
+            cluster_name,
+            way=WAY,
+            asked_by=address,
+            replace=replace,
+            control=Path(self._context.settings.control_path),
+        )
 
-    def keys_came(self, access: Access, fingerprints: list[str], address: str) -> None:
-        self._windows.add_keys(access, fingerprints, self._now())
+    def keys_came(self, login: Login, fingerprints: list[str]) -> None:
+        self._windows.add_keys(login.access, fingerprints, self._now())
         listed = ", ".join(fingerprints[:3]) + (f" and {len(fingerprints) - 3} more" if len(fingerprints) > 3 else "")
-        self._context.report.info(f"for as long as window {self._names(access)} lasts these keys are let in: {listed}", None, address)
+        self._context.report.info(
+            f"for as long as window {self._names(login.access)} lasts these keys are let in: {listed}", None, login.address
+        )
 
-    def certificate_went(self, access: Access, cluster_name: str, address: str) -> None:
-        window = self._windows.has_fetched(access, cluster_name, self._now())
+    def certificate_went(self, login: Login, cluster_name: str) -> None:
+        window = self._windows.has_fetched(login.access, cluster_name, self._now())
         if window is not None:
             rest = f"window {window.name} is closed, and ends for those who are in at {self._view(window)['until']}"
-            self._context.report.info(f"the certificate was fetched: {rest}", cluster_name, address)
+            self._context.report.info(f"the certificate was fetched: {rest}", cluster_name, login.address)
             self._changed.set()
 
     def refused(self, what: str, address: str) -> None:

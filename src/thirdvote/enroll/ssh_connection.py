@@ -55,7 +55,7 @@ class Gate(Protocol):
 
     def enter_by_key(self, fingerprint: str) -> Access: ...
 
-    def entered(self, connection: SshConnection, how: str) -> LoginDesk: ...
+    def entered(self, connection: SshConnection) -> LoginDesk: ...
 
     def gone(self, connection: SshConnection) -> None: ...
 
@@ -69,12 +69,13 @@ class SshConnection(asyncssh.SSHServer):
         self._timer: asyncio.TimerHandle | None = None
         self._tries = 0
         self._channels = 0
-        self._how = ""
         self._unwelcome: str | None = None
         self.address = ""
         """host:port of the other end."""
         self.host = ""
         self.access: Access = frozenset()
+        self.key = ""
+        """The fingerprint of the key that was shown last; empty when it was a password."""
         self.desk: LoginDesk | None = None
 
     # ---- its life
@@ -125,8 +126,8 @@ class SshConnection(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        self.access = self._gate.enter_by_key(fingerprint_of(key.public_data))
-        self._how = "a key"
+        self.key = fingerprint_of(key.public_data)
+        self.access = self._gate.enter_by_key(self.key)
         return bool(self.access)
 
     def password_auth_supported(self) -> bool:
@@ -140,7 +141,7 @@ class SshConnection(asyncssh.SSHServer):
         if isinstance(found, str):
             self._wrong(found)
             return False
-        self.access, self._how = found, "the password"
+        self.access, self.key = found, ""
         return True
 
     def _wrong(self, why: str) -> None:
@@ -153,7 +154,7 @@ class SshConnection(asyncssh.SSHServer):
             self._connection.send_auth_banner(f"{why}\r\n")
 
     def auth_completed(self) -> None:
-        self.desk = self._gate.entered(self, self._how)
+        self.desk = self._gate.entered(self)
 
     # ---- what it wants
 
@@ -179,7 +180,7 @@ class SshConnection(asyncssh.SSHServer):
             answer = Answer(FAILED, b"", said(error))
         except (asyncssh.BreakReceived, asyncssh.SignalReceived, asyncssh.TerminalSizeChanged):
             answer = Answer(FAILED, b"", "interrupted\n")
-        if answer.status and answer.error:
+        if answer.status and answer.error and not answer.is_told:
             self._gate.refused(f"{shown(process.command or 'a shell')}: {answer.error.splitlines()[0]}", self.address)
         process.stdout.write(answer.out)
         process.stderr.write(answer.error.encode("utf-8", "backslashreplace"))

@@ -115,11 +115,15 @@ class Windows:
     # ---- open and closed
 
     def open(self, digest: bytes, now: float, for_s: float, cluster: str | None, replace: bool) -> tuple[Window, list[Ended]]:
-        """The window, and an older one for the same cluster, which ends. UserError when too many are open."""
-        older = [window for window in self._windows.values() if cluster is not None and window.cluster == cluster]
+        """The window, and those that end by it. UserError when too many are open.
+
+        One for the same cluster ends, and one whose work is done, unless the new one is certainly for another cluster: a node that
+        tries again has its key in there, and would not leave it in the new one.
+        """
+        older = [window for window in self._windows.values() if _makes_way(window, cluster)]
         if len(self._windows) - len(older) >= WINDOWS_MAX:
             raise UserError(f"{WINDOWS_MAX} windows are open", "close one: thirdvote enroll close")
-        ended = [self._end(window, "another one was opened for its cluster") for window in older]
+        ended = [self._end(window, "another one was opened") for window in older]
         window = self._add(Window(0, digest, now, now + for_s, cluster, replace))
         return window, ended
 
@@ -194,6 +198,11 @@ class Windows:
                 raise UserError(f"more than {KEYS_MAX} keys in one window", "leave the keys of the cluster's nodes only")
             window.keys = known
 
+    def forget_key(self, access: Access, fingerprint: str) -> None:
+        """So that whoever has come into the wrong window is asked for a password again, and can come into the right one."""
+        for window in self._of(access):
+            window.keys.pop(fingerprint, None)
+
     def still_has(self, access: Access) -> bool:
         return any(number in self._windows for number in access)
 
@@ -239,6 +248,14 @@ class Windows:
 
     def _of(self, access: Access) -> list[Window]:
         return [self._windows[number] for number in sorted(access) if number in self._windows]
+
+
+def _makes_way(window: Window, cluster: str | None) -> bool:
+    if window.lasting:
+        return False
+    if cluster is not None and cluster in (window.cluster, window.taken_by):
+        return True
+    return window.fetched and cluster is None
 
 
 def _count(tries: _Tries, now: float, most: int, after: int, growing: bool) -> None:

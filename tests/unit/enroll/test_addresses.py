@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 import pytest
@@ -17,6 +18,9 @@ def test_else_the_address_by_which_this_host_reaches_others(monkeypatch: pytest.
     assert best_address((None, 22)) == "127.0.0.1"
 
 
-def test_a_host_without_a_way_out_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "FAR_AWAY", (("no address", socket.AF_INET),))
+def test_else_that_of_a_network_and_never_a_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "FAR_AWAY", ())
+    found = best_address(None)
+    assert found == UNKNOWN or not ipaddress.ip_address(found).is_loopback
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "no such interface at all")])
     assert best_address(None) == UNKNOWN

@@ -76,7 +76,7 @@ def test_what_signing_lacks() -> None:
 
 def test_a_refusal_says_why_and_what_to_do() -> None:
     answer = answered(f"corosync-qnetd-certutil -s -c {CRQ} -n bad", with_request())
-    assert answer == Answer(1, b"", "this is no certificate request\nhint: make one\n")
+    assert answer == Answer(1, b"", "this is no certificate request\nhint: make one\n", is_told=True)
 
 
 def test_usage_and_mistakes() -> None:

@@ -7,35 +7,33 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from thirdvote.enroll.desk import LoginDesk
+from thirdvote.enroll.desk import Login, LoginDesk
 from thirdvote.enroll.tree import AUTHORIZED_KEYS, NSSDB, Tree
-from thirdvote.enroll.windows import Access
 from thirdvote.errors import UserError
 
-ACCESS = frozenset({3})
-ADDRESS = "192.0.2.1:40000"
+LOGIN = Login(frozenset({3}), "192.0.2.1:40000", "SHA256:a")
 
 
 @dataclass
 class OfficeHere:
     done: list[tuple[object, ...]] = field(default_factory=list)
 
-    async def sign(self, access: Access, request: bytes, cluster_name: str, address: str) -> bytes:
-        self.done.append(("sign", access, request, cluster_name, address))
+    async def sign(self, login: Login, request: bytes, cluster_name: str) -> bytes:
+        self.done.append(("sign", login, request, cluster_name))
         return b"certificate"
 
-    def keys_came(self, access: Access, fingerprints: list[str], address: str) -> None:
-        self.done.append(("keys", access, len(fingerprints), address))
+    def keys_came(self, login: Login, fingerprints: list[str]) -> None:
+        self.done.append(("keys", login, len(fingerprints)))
 
-    def certificate_went(self, access: Access, cluster_name: str, address: str) -> None:
-        self.done.append(("went", access, cluster_name, address))
+    def certificate_went(self, login: Login, cluster_name: str) -> None:
+        self.done.append(("went", login, cluster_name))
 
     def refused(self, what: str, address: str) -> None:
         self.done.append(("refused", what, address))
 
 
 def desk(office: OfficeHere, qnetd_socket: str = "") -> LoginDesk:
-    return LoginDesk(office, ACCESS, Tree(b"ca", 0), ADDRESS, qnetd_socket, lambda why: None, lambda: 17.9)
+    return LoginDesk(office, LOGIN, Tree(b"ca", 0), qnetd_socket, lambda why: None, lambda: 17.9)
 
 
 def key() -> str:
@@ -51,14 +49,14 @@ def test_what_is_signed_is_in_the_files() -> None:
     assert here.tree.entry(path).modified == here.clock() == 17
     here.has_read(path)
     here.has_read("/tmp/other")
-    assert office.done == [("sign", ACCESS, b"request", "web", ADDRESS), ("went", ACCESS, "web", ADDRESS)]
+    assert office.done == [("sign", LOGIN, b"request", "web"), ("went", LOGIN, "web")]
 
 
 def test_a_name_that_can_be_no_file() -> None:
     office = OfficeHere()
     with pytest.raises(UserError, match="has a slash"):
         asyncio.run(desk(office).sign(b"request", "../web"))
-    assert office.done == []
+    assert [entry[0] for entry in office.done] == ["refused"]
 
 
 def test_keys_are_added_one_below_the_other() -> None:
@@ -82,4 +80,4 @@ def test_without_a_socket_of_the_voter(tmp_path: Path) -> None:
 def test_what_is_refused_is_told() -> None:
     office = OfficeHere()
     desk(office).refused("no")
-    assert office.done == [("refused", "no", ADDRESS)]
+    assert office.done == [("refused", "no", LOGIN.address)]

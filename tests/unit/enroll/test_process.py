@@ -82,8 +82,10 @@ def test_what_can_not_start_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     async def run() -> None:
         parent = threading.Event()
         running = asyncio.create_task(EnrollProcess(found, [ServiceHere(failures=5)]).run(parent.wait))
-        while not any("listens" in event["text"] for event in events):
+        for _ in range(1_000):
             await asyncio.sleep(0.01)
+            if any("listens" in event["text"] for event in events):
+                break
         parent.set()
         await running
 

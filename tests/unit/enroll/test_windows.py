@@ -88,6 +88,22 @@ def test_a_second_window_for_a_cluster_ends_the_first() -> None:
     assert windows.enter(b"new", HOST, 1.0) == {second.number}
 
 
+@pytest.mark.parametrize(("cluster", "stays"), [(None, False), ("a", False), ("b", True)])
+def test_a_window_whose_work_is_done_makes_way_for_a_new_try(cluster: str | None, stays: bool) -> None:
+    windows, first = opened()
+    windows.has_signed(first, "a", 0.0)
+    windows.has_fetched(frozenset({first.number}), "a", 0.0)
+    _, ended = windows.open(b"new", 1.0, 60.0, cluster, False)
+    assert (not ended) is stays
+
+
+def test_a_window_that_has_still_to_do_does_not_make_way() -> None:
+    windows, first = opened()
+    windows.has_signed(first, "a", 0.0)
+    _, ended = windows.open(b"new", 1.0, 60.0, None, False)
+    assert ended == []
+
+
 def test_there_are_not_too_many_windows() -> None:
     windows = Windows()
     for number in range(WINDOWS_MAX):
@@ -184,6 +200,15 @@ def test_a_key_lasts_an_hour_in_a_window_without_end() -> None:
     assert windows.enter_by_key("SHA256:a", KEY_S) == frozenset()
     windows.expire(KEY_S)
     assert window.keys == {}
+
+
+def test_a_key_in_the_wrong_window_is_forgotten() -> None:
+    windows, window = opened("a")
+    access = frozenset({window.number})
+    windows.add_keys(access, ["SHA256:a", "SHA256:b"], 0.0)
+    windows.forget_key(access, "SHA256:a")
+    windows.forget_key(access, "")
+    assert list(window.keys) == ["SHA256:b"]
 
 
 def test_there_are_not_too_many_keys() -> None:
