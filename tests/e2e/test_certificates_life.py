@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.e2e
 OwnCluster = Cluster[OwnNames]
 
 ENDS_SECONDS_MAX = 5
+COMES_BACK_SECONDS_MAX = 20
 STAYS_OUT_SECONDS = 8
 """A stock device that was sent away tries again every two seconds or so."""
 
@@ -118,6 +120,25 @@ def test_a_revoked_certificate_ends_its_session_and_no_other(cluster: OwnCluster
     enrol_anew(cluster.node(2), arbitrator, authority, "lab")
     cluster.wait_all_votes()
     assert connected(cluster)[1] == before[1]
+
+
+def test_a_cluster_that_renames_itself_is_told_what_to_do(cluster: OwnCluster) -> None:
+    for node in cluster.nodes:
+        node.power_off()
+        cluster.watch.remove(node.number)
+    cluster.settings = replace(cluster.settings, cluster_name="renamed")
+    cluster.configure()
+    for node in cluster.nodes:
+        cluster.start_node(node)
+    deadline = time.monotonic() + COMES_BACK_SECONDS_MAX
+    said = "the client certificate is for 'lab', the node says it is of another cluster; one that was renamed is to be enrolled anew"
+    while said not in log(cluster) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (line, *_) = [line for line in log(cluster).splitlines() if said in line]
+    assert 'cluster "renamed"' in line
+    for node in cluster.nodes:
+        enrol_anew(node, cluster.arbitrator, cluster.arbitrator.folder / "lib" / "thirdvote" / "pki" / "ca.crt", "renamed")
+    cluster.wait_all_votes()
 
 
 def test_a_revoked_cluster_is_out_until_it_is_enrolled_anew(cluster: OwnCluster) -> None:

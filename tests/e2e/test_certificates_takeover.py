@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.lab.arbitrator import STOCK_DATABASE, OwnNames, StockNames
 from tests.e2e.lab.cluster import Cluster, running_cluster
+from tests.e2e.lab.enrolled import enrol_anew
 from tests.e2e.lab.network import Switch
 from tests.e2e.lab.settings import Settings
 
@@ -28,8 +29,21 @@ class BothServers(StockNames):
 
     def __init__(self, switch: Switch, folder: Path) -> None:
         super().__init__(switch, folder, server="stock")
+        self.is_ours = False
+
+    def start_server(self) -> None:
+        self.is_ours = False
+        super().start_server()
+
+    def sign(self, request: Path, cluster_name: str) -> Path:
+        if not self.is_ours:
+            return super().sign(request, cluster_name)
+        certificate = self.folder / f"cluster-{cluster_name}.crt"
+        self.thirdvote("ca", "sign", request, "--name", cluster_name, "--out", certificate)
+        return certificate
 
     def start_ours(self) -> None:
+        self.is_ours = True
         serve = (*OURS, "serve", "--enroll-ssh", "off", "--enroll-https", "off")
         self._start_and_wait("thirdvote", serve, (*OURS, "status"))
 
@@ -68,6 +82,26 @@ def test_from_stock_and_back(real_nodes: None, tmp_path: Path) -> None:
         cluster.wait_all_votes()
         assert nobody_lost_quorum(cluster, start)
         assert "TLS active:\t\tYes (client certificate verified)" in arbitrator.qnetd_tool("-lv")
+
+
+def test_one_of_ours_follows_the_stock_tools_authority(real_nodes: None, tmp_path: Path) -> None:
+    """Node 1 trusts only the stock tool's, node 2 only ours. The server's certificate has no extensions at first, then ours."""
+    with running_cluster(Settings(), 2, BothServers, tmp_path) as cluster:
+        arbitrator, start = cluster.arbitrator, time.monotonic()
+        arbitrator.stop_server()
+        arbitrator.thirdvote("ca", "import-nss", IN_THE_MACHINE)
+        arbitrator.start_ours()
+        arbitrator.thirdvote("ca", "renew", "--authority")
+        enrol_anew(cluster.node(2), arbitrator, arbitrator.folder / "lib" / "thirdvote" / "pki" / "ca.crt", "lab")
+        cluster.wait_all_votes()
+        arbitrator.thirdvote("ca", "renew")
+        for node in cluster.nodes:
+            node.stop_qdevice()
+            node.start_qdevice()
+        cluster.wait_all_votes()
+        shown = {each["last_used_by"]: each["authority"] for each in json.loads(arbitrator.thirdvote("ca", "list", "--json"))}
+        assert shown == {"1": "QNet CA", "2": "QNet CA 2"}
+        assert nobody_lost_quorum(cluster, start)
 
 
 def test_our_own_authority_at_the_stock_server(real_nodes: None, tmp_path: Path) -> None:

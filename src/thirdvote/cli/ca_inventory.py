@@ -23,7 +23,7 @@ NUMBER_SHOWN = 16
 
 @click.command(name="list", cls=Command, short_help="show the certificates that were signed")
 @click.argument("cluster", required=False, shell_complete=complete_cluster)
-@click.option("--all", "shows_all", is_flag=True, help="also those that are revoked or have expired")
+@click.option("--all", "shows_all", is_flag=True, help="also those that are revoked, have expired, or are of a demo")
 @settings_options(*CONTROL_OPTIONS)
 @as_json()
 def listing(cluster: str | None, shows_all: bool, wants_json: bool, **parameters: Any) -> int:
@@ -40,13 +40,13 @@ def listing(cluster: str | None, shows_all: bool, wants_json: bool, **parameters
     now = datetime.now(UTC)
     trusted = frozenset(expiry.trusted_authorities(paths.folder_in(data)))
     known = [each for each in inventory.every(paths.folder_in(data).path) if cluster is None or each.cluster == cluster]
-    chosen = known if shows_all or wants_json else [each for each in known if state_of(each, trusted, now) == VALID]
+    chosen = known if shows_all or wants_json else [each for each in known if each.way != "demo" and state_of(each, trusted, now) == VALID]
     if wants_json:
         output.structured([_as_json(each, state_of(each, trusted, now), in_use) for each in chosen])
         return output.OK
     _show(chosen, trusted, now, in_use)
     if len(chosen) < len(known):
-        output.notice(f"{counted(len(known) - len(chosen), 'certificate')} revoked or ended: --all shows them too")
+        output.notice(f"{counted(len(known) - len(chosen), 'more certificate')}, revoked, ended, or of a demo: --all shows all")
     return output.OK
 
 

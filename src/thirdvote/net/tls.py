@@ -153,9 +153,9 @@ class TlsPump:
         """None without one that was checked, or when it can not be read. TLS keeps it: nothing is stored for it."""
         try:
             found: Any = self._object.getpeercert()
+            return _peer_certificate(found) if found else None
         except ValueError:
-            return None
-        return _peer_certificate(found) if found else None
+            return None  # names that are no text, a date that is none: whoever shows it is in no cluster
 
     def peer_fingerprint(self) -> str:
         """SHA-256 of the peer's certificate, colons between the bytes; empty without one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from thirdvote import revocations
 from thirdvote.errors import UserError
 from thirdvote.pki import files, inventory, issue, material, nss_read, nss_write, paths, rollover, stock, store
 from thirdvote.pki.nss_read import Database, Entry
@@ -47,7 +48,7 @@ def import_stock(source: Path, data: Path, force: bool = False, now: datetime | 
     folder = paths.folder_in(data)
     files.make_folder(folder.path)
     with files.locked(folder.path):
-        backup = _make_way(folder, force, now)
+        backup = _make_way(folder, found.authority.certificate, force, now)
         _write(folder, found, now)
     store.ensure(data, now)
     return TakenOver(tuple(sorted({name for name, _ in found.clusters})), found.server is None, found.skipped, backup)
@@ -158,8 +159,8 @@ def _read_any(path: Path) -> x509.Certificate:
         raise UserError(f"{path} is no certificate, or a damaged one") from None
 
 
-def _make_way(folder: Folder, force: bool, now: datetime) -> Path | None:
-    """The folder is empty afterwards. Where the files of before are, if there were any."""
+def _make_way(folder: Folder, authority: x509.Certificate, force: bool, now: datetime) -> Path | None:
+    """Nothing of another authority is left. Where the files of before are, if there were any."""
     present = sorted(path for path in folder.path.iterdir())
     if not present:
         return None
@@ -167,7 +168,9 @@ def _make_way(folder: Folder, force: bool, now: datetime) -> Path | None:
         hint = "if no node was let in there yet, or all are to be let in anew: --force, which keeps a backup of what is there"
         raise UserError(f"{folder.path} has an authority already, which the nodes of the other one do not know", hint)
     backup = rollover.backup(folder, now)
-    rollover.remove(*present)
+    same = files.is_there(folder.authority) and material.read_certificate(folder.authority, rollover.AUTHORITY) == authority
+    stay = (inventory.FILE, revocations.FILE) if same else ()  # what is revoked stays so when the same one is taken over once more
+    rollover.remove(*(path for path in present if path.name not in stay))
     return backup
 
 

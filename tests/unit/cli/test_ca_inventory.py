@@ -54,6 +54,15 @@ def test_what_is_valid_and_with_all_what_was(data: Path, capsys: pytest.CaptureF
     assert [row[0] for row in _listed(data, capsys, "web")] == ["CLUSTER", "web"]
 
 
+def test_certificates_of_demos_are_no_clusters(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store.sign(data, request("demo-x"), "demo-x", way="demo")
+    _run("list", "--data", data)
+    out, error = capsys.readouterr()
+    assert "demo-x" not in out
+    assert "1 more certificate" in error
+    assert [row[0] for row in _listed(data, capsys, "--all")] == ["CLUSTER", "demo-x"]
+
+
 def test_for_programs(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store.sign(data, request("web"), "web", way="ssh", asked_by="192.0.2.7")
     _run("list", "--data", data, "--json")

@@ -9,7 +9,21 @@ from cryptography import x509
 
 from tests.certificates import NOW, certutil, needs_nss_tools, nss_database, request, rsa_key
 from thirdvote.errors import UserError
-from thirdvote.pki import inventory, issue, material, nss_objects, nss_read, nss_write, paths, rollover, stock, store, takeover
+from thirdvote.pki import (
+    inventory,
+    issue,
+    material,
+    nss_objects,
+    nss_read,
+    nss_write,
+    paths,
+    revocation,
+    revocation_list,
+    rollover,
+    stock,
+    store,
+    takeover,
+)
 
 END = timedelta(days=4_000)
 
@@ -166,6 +180,15 @@ def test_by_force_with_a_backup(ours: Path, data: Path) -> None:
     assert {path.name: path.read_bytes() for path in taken.backup.iterdir()} == before
     assert store.load_authority(data).certificate == _authority(ours)
     assert {each.cluster for each in inventory.every(data / "pki")} == {"web", "db"}
+
+
+def test_the_same_one_once_more_forgets_no_revocation(ours: Path, data: Path) -> None:
+    takeover.import_stock(ours, data, now=NOW)
+    revocation.revoke(data, revocation.choose(data, "web"), "stolen", NOW)
+    stock.sign(ours, request("later"), "later", _quiet, NOW)
+    assert takeover.import_stock(ours, data, force=True, now=NOW).clusters == ("db", "later", "web")
+    assert revocation_list.read(data / "pki").refuse(1, [b"web"])
+    assert {each.cluster: each.revoked_because for each in inventory.every(data / "pki")} == {"db": "", "later": "", "web": "stolen"}
 
 
 # ---- and back
