@@ -99,8 +99,8 @@ class FolderHost:
         self.name = name
         self.number = number
         self.root = all_nodes / str(number)
+        self.folder_of_programs = programs
         self.fails: set[str] = set()
-        self.log: list[str] = []
         self._environment = {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "ROOT": str(self.root),
@@ -111,7 +111,6 @@ class FolderHost:
         (self.root / "run/systemd/system").mkdir(parents=True)
 
     def run(self, *command: str, data: bytes = b"") -> Ended:
-        self.log.append(" ".join(command))
         if "unreachable" in self.fails:
             raise UserError(f"{self.name} can not be reached over ssh: no route", "copy a key")
         if found := next((each for each in self.fails if " ".join(command).startswith(each)), None):

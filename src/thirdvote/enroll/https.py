@@ -199,6 +199,9 @@ class HttpsService:
             return http.refusal(error)
         except UserError as error:
             return http.refusal(error)
+        except Exception as error:
+            self._context.report.warning(f"a fault of the program: {type(error).__name__}: {error}; please report it", None, address)
+            return http.refusal(UserError("a fault of the arbitrator's program", "its log says more"), HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _answer(self, request: http.Request, address: str) -> bytes:
         match request.method, request.path:

@@ -207,6 +207,17 @@ def test_a_client_that_stalls_is_closed(here: HttpsHere, monkeypatch: pytest.Mon
         assert ended(after_tls)
 
 
+def test_a_fault_of_the_program_is_said_and_spends_the_token(here: HttpsHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows how far it came."""
+    token = here.token().token
+    monkeypatch.setattr(store, "sign", lambda *arguments, **more: 1 // 0)
+    status, answer = asked(here, token)
+    assert (status, answer["error"]) == (500, "a fault of the arbitrator's program")
+    assert "ZeroDivisionError" in here.said[-1]["text"]
+    monkeypatch.undo()
+    assert "was used" in asked(here, token)[1]["error"]
+
+
 def test_one_token_used_by_many_at_once_gives_one_certificate(here: HttpsHere) -> None:
     token, found = here.token().token, []
     threads = [threading.Thread(target=lambda: found.append(asked(here, token)[0])) for _ in range(6)]
