@@ -165,7 +165,7 @@ def _with_section(document: Document, path: str) -> str:
         return _with_section(Document(_with_section(document, place)), path)
     indent, end = _indent_in(document, parent), _line_end(document, parent)
     lines = list(document.lines)
-    if lines and not lines[-1].endswith("\n"):
+    if parent is document.root and lines and not lines[-1].endswith("\n"):
         lines[-1] += end
     lines[parent.closes : parent.closes] = [f"{indent}{name} {{{end}", f"{indent}}}{end}"]
     return _checked("".join(lines))
