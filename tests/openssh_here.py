@@ -13,10 +13,9 @@ import pytest
 
 TIMEOUT_S = 60
 
-needs_openssh = pytest.mark.skipif(
-    any(shutil.which(program) is None for program in ("ssh", "scp", "sftp", "ssh-copy-id", "ssh-keygen")),
-    reason="needs OpenSSH's clients (Debian: openssh-client)",
-)
+MISSING = [program for program in ("ssh", "scp", "sftp", "ssh-copy-id", "ssh-keygen") if shutil.which(program) is None]
+
+needs_openssh = pytest.mark.skipif(bool(MISSING), reason="needs OpenSSH's clients (Debian: openssh-client)")
 
 Ended = subprocess.CompletedProcess[str]
 

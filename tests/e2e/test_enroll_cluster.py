@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,16 +19,15 @@ from tests.e2e.lab.cluster import ALL_VOTES_SECONDS_MAX, Cluster
 from tests.e2e.lab.network import Switch
 from tests.e2e.lab.node import corosync_conf
 from tests.e2e.lab.settings import Settings
-from tests.e2e.lab.ssh import PROGRAMS, SshUser
+from tests.e2e.lab.ssh import HOME, PROGRAMS, Done, SshUser, run_on
 from tests.pvecm_here import Pvecm, SetupFailed
 from thirdvote.pki import inventory
 
+MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None]
+
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(
-        any(shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None for name in PROGRAMS),
-        reason="needs OpenSSH (Debian: openssh-client, openssh-server)",
-    ),
+    pytest.mark.skipif(bool(MISSING), reason="needs OpenSSH (Debian: openssh-client, openssh-server)"),
 ]
 
 NAME = "office"
@@ -102,24 +101,16 @@ def add_device(cluster: OwnCluster) -> None:
 
 
 def pvecm_of(cluster: OwnCluster, user: SshUser, folder: Path) -> Pvecm:
+    """Typed by `user`; on the other nodes only programs are run, which needs no SSH here."""
     shared = folder / "pve"
     shared.mkdir(exist_ok=True)
-    others = {node.number: node for node in cluster.nodes}
-    first = user.machine
 
-    def on_node(number: int, command: Any) -> Any:
-        machine = others[number]
-        return user.run(command) if machine is first else SshUser.run(_Plain(machine), command)  # type: ignore[arg-type]
+    def on_node(number: int, command: Sequence[str]) -> Done:
+        node = cluster.node(number)
+        return user.run(command) if node is user.machine else run_on(node, command)
 
-    return Pvecm(cluster.arbitrator.address, NAME, list(others), user.run, on_node, shared, "/run/home/.ssh/id_rsa")
-
-
-class _Plain:
-    """A machine where only programs are run."""
-
-    def __init__(self, machine: Any) -> None:
-        self.machine = machine
-        self._asks = Path(os.devnull)
+    numbers = [node.number for node in cluster.nodes]
+    return Pvecm(cluster.arbitrator.address, NAME, numbers, user.run, on_node, shared, f"{HOME}/.ssh/id_rsa")
 
 
 @pytest.mark.parametrize("bare", [22, 2222], indirect=True)

@@ -41,11 +41,7 @@ class SshUser:
         self._password.write_text(f"{password}\n", encoding="utf-8")
 
     def run(self, command: Sequence[str]) -> Done:
-        asks = {"SSH_ASKPASS": str(self._asks), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": ":0", "HOME": HOME}
-        return subprocess.run(
-            self.machine.command(*command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            env={**self.machine.environment(), **asks}, timeout=COMMAND_SECONDS_MAX, check=False,
-        )  # fmt: skip
+        return run_on(self.machine, command, SSH_ASKPASS=str(self._asks), SSH_ASKPASS_REQUIRE="force", DISPLAY=":0", HOME=HOME)
 
     def must(self, *command: str) -> str:
         done = self.run(command)
@@ -78,3 +74,11 @@ class SshUser:
             assert time.monotonic() < deadline, "sshd does not answer"
             time.sleep(POLL_SECONDS)
         return program
+
+
+def run_on(machine: Machine, command: Sequence[str], **environment: str) -> Done:
+    """Whatever its status."""
+    return subprocess.run(
+        machine.command(*command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        env={**machine.environment(), **environment}, timeout=COMMAND_SECONDS_MAX, check=False,
+    )  # fmt: skip

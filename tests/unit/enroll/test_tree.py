@@ -12,6 +12,7 @@ from thirdvote.enroll.tree import (
     FILES_MAX,
     FIXED_FOLDERS,
     FOLDERS_MAX,
+    HOME,
     NSSDB,
     PATH_BYTES_MAX,
     FileRefused,
@@ -44,13 +45,13 @@ def number_of(action: Callable[[], object]) -> int:
     ("path", "found"),
     [
         ("/tmp/a", "/tmp/a"),
-        ("a", "/root/a"),
+        ("a", f"{HOME}/a"),
         (".", "/root"),
         ("", "/root"),
         ("~", "/root"),
-        ("~/x", "/root/x"),
-        ("~root/.ssh", "/root/.ssh"),
-        ("~other/x", "/root/~other/x"),
+        ("~/x", f"{HOME}/x"),
+        ("~root/.ssh", f"{HOME}/.ssh"),
+        ("~other/x", f"{HOME}/~other/x"),
         ("/", "/"),
         ("//tmp//./a/", "/tmp/a"),
         ("/tmp/../etc/shadow", "/etc/shadow"),
@@ -132,7 +133,7 @@ def test_what_is_written_behind_the_end_is_filled() -> None:
     assert found.read("/tmp/a") == b"a\0\0"
 
 
-@pytest.mark.parametrize("path", ["/tmp/a", "/var/tmp/a", "/root/a", "/root/.ssh/known_hosts", f"{NSSDB}/qdevice-net-node.crq.web"])
+@pytest.mark.parametrize("path", ["/tmp/a", "/var/tmp/a", f"{HOME}/a", f"{HOME}/.ssh/known_hosts", f"{NSSDB}/qdevice-net-node.crq.web"])
 def test_where_files_may_be_made(path: str) -> None:
     found = tree()
     put(found, path)
