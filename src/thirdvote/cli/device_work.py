@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +29,8 @@ class Shared:
     nodes: Sequence[str] | None
     ssh: tuple[str, ...]
     dry_run: bool
+    by_hand: bool = False
+    """Nodes that ssh does not reach are done by a person, who is told what to type there."""
 
 
 FirstLook = Callable[[Seen], None]
@@ -65,15 +69,21 @@ def join_options() -> Decorator:
     return decorate
 
 
-def shared(nodes: Sequence[str] | None, ssh: str, dry_run: bool) -> Shared:
+def by_hand_option() -> Decorator:
+    return click.option("--by-hand", is_flag=True, help="nodes that ssh does not reach: show what to type there, and wait for it")
+
+
+def shared(nodes: Sequence[str] | None, ssh: str, dry_run: bool, by_hand: bool = False) -> Shared:
     """UsageError."""
+    if by_hand and not dry_run and not output.can_ask():
+        raise UsageError("--by-hand has to ask when something is done, and there is no terminal", "run it at a terminal")
     try:
         words = tuple(shlex.split(ssh))
     except ValueError:
         words = ()
     if not words:
         raise UsageError(f"--ssh {ssh!r} is no command", "for example --ssh 'ssh -p 2022'")
-    return Shared(nodes, words, dry_run)
+    return Shared(nodes, words, dry_run, by_hand)
 
 
 def perform(how: Shared, first_look: FirstLook, work: Callable[[Site, Interruption], Work]) -> None:
@@ -93,6 +103,18 @@ def perform(how: Shared, first_look: FirstLook, work: Callable[[Site, Interrupti
 
 def services() -> Systemd:
     return Systemd(say)
+
+
+def confirmation(interruption: Interruption) -> Callable[[str], None]:
+    """Waits for Enter, and sees Ctrl-C meanwhile. UserError at the end of input."""
+
+    def confirm(question: str) -> None:
+        output.prompt(question)
+        interruption.wait(lambda: bool(select.select([sys.stdin], [], [], 0)[0]), float("inf"))
+        if not sys.stdin.readline():
+            raise UserError("nobody is there any more who could say that it is done", "run it at a terminal")
+
+    return confirm
 
 
 def say(text: str) -> None:
@@ -115,8 +137,14 @@ def _site_of_this_node(how: Shared, first_look: FirstLook) -> Site:
     seen = look(LocalHost("this host"))
     first_look(seen)
 
-    def connect(node: ConfiguredNode) -> Host:
-        return reach(node, how.ssh, seen.is_proxmox, os.path.exists)
+    def connect(node: ConfiguredNode) -> Host | None:
+        try:
+            return reach(node, how.ssh, seen.is_proxmox, os.path.exists)
+        except UserError as error:
+            if not how.by_hand:
+                raise UserError(str(error), f"{error.hint}; or --by-hand, which shows what to type on {node.label}") from None
+            say(f"{error}: by hand then")
+            return None
 
     return from_inside(LocalHost(seen.node.label), seen, connect)
 

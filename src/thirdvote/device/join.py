@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from thirdvote.device import certificates, edit, rules
+from thirdvote.device import by_hand, certificates, edit, rules
+from thirdvote.device.by_hand import ByHand, Confirm
 from thirdvote.device.cluster import VOTE_PORT, Cluster, Device
 from thirdvote.device.conf_change import ConfChange
 from thirdvote.device.corosync_conf import ConfError
@@ -18,6 +19,9 @@ from thirdvote.errors import UserError
 
 VOTE_S = 90.0
 """A device tries its arbitrator every 8 s, and Corosync may wait 30 s for one in a change of membership."""
+
+BY_HAND_S = 900.0
+"""A person has to walk to another node."""
 
 COUNTS_UNTIL_SEEN = "corosync-quorumtool -s"
 
@@ -58,8 +62,16 @@ class Join:
     """`prepare` looks and changes nothing; `run` does it."""
 
     def __init__(
-        self, site: Site, enrolment: Enrolment, services: Services, options: Options, say: Say, interruption: Interruption
+        self,
+        site: Site,
+        enrolment: Enrolment,
+        services: Services,
+        options: Options,
+        say: Say,
+        interruption: Interruption,
+        confirm: Confirm = by_hand.nobody,
     ) -> None:
+        self._by_hand = ByHand(site, say, confirm)
         self._site = site
         self._enrolment = enrolment
         self._services = services
@@ -103,8 +115,11 @@ class Join:
             Step("the arbitrator signs it", self._sign),
             Step(f"{first.host.name}: takes the certificate", lambda: self._take(first.host)),
             *(self._copied(place) for place in others),
+            *self._by_hand.steps(self._for_others, by_hand.joining(self._site)),
             *change.steps(),
             *(self._started(host) for host in self._site.hosts),
+            *self._by_hand.cleared(),
+            Step("", lambda: by_hand.starting(self._site.by_hand, self._say)),
             Step(f"waits until every node counts the device's vote ({COUNTS_UNTIL_SEEN})", self._await_vote),
         ]
 
@@ -154,6 +169,10 @@ class Join:
         if not certificates.write_key(host):
             self._say(f"{host.name}: openssl is not installed, so there is no {certificates.KEY}; only `thirdvote node` would need it")
 
+    def _for_others(self) -> dict[str, bytes]:
+        files = {"ca.crt": self._authority.encode(), "qdevice-net-node.p12": self._bundle}
+        return files if self._site.is_proxmox else {**files, "corosync.conf": self._after.encode("utf-8", "surrogateescape")}
+
     def _is_in_force(self, host: Host) -> bool:
         return self._options.host in host.run("corosync-cmapctl", "-g", "quorum.device.net.host").text
 
@@ -175,8 +194,9 @@ class Join:
             missing[:] = [host for host, quorum in seen.items() if not (quorum.has_the_device_vote and quorum.device_votes == votes)]
             return not missing
 
-        if not self._interruption.wait(counted, VOTE_S):
-            raise UserError(f"the device's vote does not count on {missing[0].name} after {VOTE_S:.0f} s", _advice(missing[0]))
+        patience = BY_HAND_S if self._site.by_hand else VOTE_S
+        if not self._interruption.wait(counted, patience):
+            raise UserError(f"the device's vote does not count on {missing[0].name} after {patience:.0f} s", _advice(missing[0]))
 
 
 def _advice(host: Host) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from thirdvote.device import certificates, edit, rules
+from thirdvote.device import by_hand, certificates, edit, rules
+from thirdvote.device.by_hand import ByHand, Confirm
 from thirdvote.device.cluster import Cluster
 from thirdvote.device.conf_change import ConfChange
 from thirdvote.device.corosync_conf import ConfError
@@ -30,7 +31,10 @@ def check(cluster: Cluster, quorum: Quorum, name: str) -> None:
 class Remove:
     """`prepare` looks and changes nothing; `run` does it. `forgets` removes certificates and keys too."""
 
-    def __init__(self, site: Site, services: Services, forgets: bool, say: Say, interruption: Interruption) -> None:
+    def __init__(
+        self, site: Site, services: Services, forgets: bool, say: Say, interruption: Interruption, confirm: Confirm = by_hand.nobody
+    ) -> None:
+        self._by_hand = ByHand(site, say, confirm)
         self._site = site
         self._services = services
         self._forgets = forgets
@@ -62,11 +66,16 @@ class Remove:
         *writing, reading = change.steps()
         return [
             self._starting_again(),
+            *self._by_hand.steps(self._for_others, by_hand.leaving(self._site)),
             *writing,
             *(self._stopped(host) for host in self._site.hosts),
             reading,
+            *self._by_hand.cleared(),
             Step("waits until every node has quorum without it (corosync-quorumtool -s)", self._await_quorum),
         ]
+
+    def _for_others(self) -> dict[str, bytes]:
+        return {} if self._site.is_proxmox else {"corosync.conf": self._after.encode("utf-8", "surrogateescape")}
 
     @property
     def _after(self) -> str:

@@ -38,6 +38,8 @@ class Site:
     """Of corosync.conf, which is the same everywhere."""
     is_proxmox: bool
     places: tuple[Place, ...]
+    by_hand: tuple[ConfiguredNode, ...] = ()
+    """Nodes that ssh does not reach."""
 
     @property
     def hosts(self) -> list[Host]:
@@ -59,7 +61,8 @@ class Seen:
     quorum: Quorum
 
 
-Connect = Callable[[ConfiguredNode], Host]
+Connect = Callable[[ConfiguredNode], Host | None]
+"""None for a node that is done by hand. UserError."""
 
 
 def look(host: Host) -> Seen:
@@ -77,8 +80,10 @@ def look(host: Host) -> Seen:
 
 def from_inside(own: Host, seen: Seen, connect: Connect) -> Site:
     """Of the node on which this runs; `connect` gives the others. UserError."""
-    others = [Place(node, connect(node)) for node in seen.cluster.nodes if node != seen.node]
-    return _checked(Site(seen.cluster, seen.text, seen.is_proxmox, (Place(seen.node, own), *others)))
+    others = [(node, connect(node)) for node in seen.cluster.nodes if node != seen.node]
+    places = [Place(node, host) for node, host in others if host is not None]
+    by_hand = tuple(node for node, host in others if host is None)
+    return _checked(Site(seen.cluster, seen.text, seen.is_proxmox, (Place(seen.node, own), *places), by_hand))
 
 
 def from_outside(hosts: Sequence[Host], seen: Seen) -> Site:
