@@ -91,6 +91,17 @@ esac
     "timeout": '[ "$6" != unreachable ]',
 }
 
+SSH = """\
+#!/bin/sh
+# Stands for ssh: runs the command in the folder of the node whose number the address ends with.
+while [ "$1" != -- ]; do address=$1; shift; done
+shift
+ALL={all}; NUMBER=${{address##*.}}; ROOT=$ALL/$NUMBER; PATH={programs}:$PATH
+export ALL NUMBER ROOT PATH
+[ -d "$ROOT" ] || {{ echo "no route to $address" >&2; exit 255; }}
+exec sh -c "$(printf %s "$*" | sed "s# /etc/# $ROOT/etc/#g; s# /run/# $ROOT/run/#g")"
+"""
+
 
 class FolderHost:
     """As `device.host.Host`: absolute paths below /etc and /run are in `root`. `fails` has the programs that fail."""
@@ -147,6 +158,14 @@ class NodesHere:
 
     def members(self, numbers: Sequence[int]) -> None:
         (self.folder / "members").write_text(" ".join(map(str, numbers)))
+
+    @property
+    def ssh(self) -> str:
+        """A command that reaches them, by addresses that end with their numbers."""
+        path = self.folder / "ssh"
+        path.write_text(SSH.format(all=self.folder, programs=self.folder / "programs"))
+        path.chmod(0o755)
+        return str(path)
 
     @property
     def in_force(self) -> str:
