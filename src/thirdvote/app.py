@@ -292,16 +292,13 @@ class _Process:
         """Files are read and certificates looked at beside the loop: nodes are served meanwhile."""
         try:
             async with self._reloading:
-                wanted, loaded = await asyncio.to_thread(self._settings_and_certificates)
+                wanted = self._settings if self._reload is None else await asyncio.to_thread(self._reload)
+                await self._certificates.read_again()
         except UserError as error:
             hint = f" (hint: {error.hint})" if error.hint else ""
             self._log.error("reload", f"nothing was changed: {error}{hint}")
             return
         self._take_over(wanted)
-        await self._certificates.take_over(loaded)
-
-    def _settings_and_certificates(self) -> tuple[Settings, Loaded]:
-        return (self._reload() if self._reload is not None else self._settings), _load_certificates(self._settings)
 
     def _take_over(self, wanted: Settings) -> None:
         changed = [field.name for field in fields(Settings) if getattr(wanted, field.name) != getattr(self._settings, field.name)]

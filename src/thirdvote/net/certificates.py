@@ -87,12 +87,14 @@ class Certificates:
         return {**self._loaded.facts, "revoked": len(self._loaded.revocations.certificates), "warnings": warnings}
 
     async def read_again(self) -> int:
-        """How many connections ended, because their certificate is revoked. UserError: everything is as it was."""
-        async with self._reading:
-            loaded = await asyncio.to_thread(self._load)
-            return await self.take_over(loaded)
+        """How many connections ended, because their certificate is revoked. UserError: everything is as it was.
 
-    async def take_over(self, loaded: Loaded) -> int:
+        One at a time, so that what was read first is never taken over last.
+        """
+        async with self._reading:
+            return await self._take_over(await asyncio.to_thread(self._load))
+
+    async def _take_over(self, loaded: Loaded) -> int:
         self._loaded = loaded
         self._voter.context = loaded.context
         self._voter.revocations = loaded.revocations

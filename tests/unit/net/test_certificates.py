@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -177,6 +178,28 @@ def test_what_can_not_be_read_changes_nothing(tmp_path: Path) -> None:
             await here.certificates.read_again()
         assert here.voter.voter.context is before
         assert here.connected() == {"web", "db"}
+
+    run(tmp_path, story)
+
+
+def test_what_was_read_first_is_never_taken_over_last(tmp_path: Path) -> None:
+    async def story(here: Here) -> None:
+        go_on, begun = threading.Event(), list[int]()
+        found = [Loaded(here.loaded.context), Loaded(here.loaded.context, Revocations().with_cluster("web"))]
+
+        def slow() -> Loaded:
+            begun.append(1)
+            go_on.wait(PATIENCE_S)
+            return found.pop(0)
+
+        certificates = Certificates(here.voter.voter, here.loaded, slow)
+        both = [asyncio.create_task(certificates.read_again()) for _ in range(2)]
+        await here.until(lambda: bool(begun))
+        await asyncio.sleep(0.02)
+        assert begun == [1]
+        go_on.set()
+        assert await asyncio.gather(*both) == [0, 1]
+        assert here.voter.voter.revocations.refuse(1, [b"web"])
 
     run(tmp_path, story)
 
