@@ -125,7 +125,7 @@ class HttpsService:
         return {"url": url, "cluster": cluster, **times, "replace": replaces, "address_guessed": guessed}
 
     def _fingerprint(self) -> bytes:
-        certificate = material.read_certificate(self._paths.ca_certificate, "certificate of the authority")
+        certificate = material.read_certificate(self._folder.authority, "certificate of the authority")
         return hashlib.sha256(material.certificate_der(certificate)).digest()
 
     def _known(self) -> Tokens:
@@ -264,19 +264,19 @@ class HttpsService:
     # --- certificates
 
     @property
-    def _paths(self) -> paths.Paths:
-        return paths.data_directory(self._context.data)
+    def _folder(self) -> paths.Folder:
+        return paths.folder_in(self._context.data)
 
     def _authority(self) -> bytes:
-        return files.read(self._paths.ca_certificate, "certificate of the authority")
+        return files.read(self._folder.authority, "certificate of the authority")
 
     def _use_certificate(self) -> None:
         """The newest one; looked at for each connection, which costs two calls of the system."""
-        where = self._paths
+        where = self._folder
         try:
-            made_of = tuple(path.stat().st_mtime_ns for path in (where.server_certificate, where.server_key))
+            made_of = tuple(path.stat().st_mtime_ns for path in (where.server, where.server_key))
             if made_of != self._tls_made_of:
-                self._tls.load_cert_chain(where.server_certificate, where.server_key)
+                self._tls.load_cert_chain(where.server, where.server_key)
                 self._tls_made_of = made_of
         except (OSError, ssl.SSLError) as error:
             if not self._tls_made_of:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.https_here import HttpsHere, https_here
 from thirdvote.device import client
 from thirdvote.errors import UserError
 from thirdvote.join_url import JoinUrl, Token
-from thirdvote.pki import issue, material, paths, store
+from thirdvote.pki import issue, material, paths, rollover, store
 
 
 @pytest.fixture
@@ -35,6 +36,20 @@ def test_a_certificate_for_a_token(here: HttpsHere) -> None:
     assert authorities.strip() == authority.strip()
     with pytest.raises(UserError, match="was used"):
         client.check(url, authority, "office")
+
+
+def test_while_one_authority_takes_over_from_another(here: HttpsHere) -> None:
+    """The server shows what the old one has signed, and behind it the old one, signed by the new one."""
+    before = here.token()
+    rollover.begin(paths.folder_in(here.data), datetime.now(UTC))
+    url = here.token()
+    authority = client.fetch_authority(url)
+    certificate, authorities = client.enrol(url, authority, "office", request("office"))
+    issuer = x509.load_pem_x509_certificate(authority.encode())
+    x509.load_pem_x509_certificate(certificate.encode()).verify_directly_issued_by(issuer)
+    assert authorities.strip() == authority.strip()
+    with pytest.raises(UserError, match="fingerprint"):  # of the authority of before
+        client.fetch_authority(before)
 
 
 def test_a_refusal_is_in_the_arbitrators_words(here: HttpsHere) -> None:
