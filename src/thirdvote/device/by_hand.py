@@ -16,7 +16,7 @@ from thirdvote.device.steps import Say, Step
 OUTBOX = f"{FOLDER}/for-other-nodes"
 """On this node, for root alone: a key is among it. It is removed afterwards."""
 
-INBOX = "/root/thirdvote"
+INBOX = "/etc/corosync/thirdvote-join"
 """Where a person puts it on the others."""
 
 Confirm = Callable[[str], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e.lab.arbitrator import OwnNames
 from tests.e2e.lab.machine import SYSTEM_PROGRAMS, Machine
@@ -22,6 +25,7 @@ from thirdvote.device.quorum_text import Quorum
 
 NAME = "office"
 QUORUM_SECONDS_MAX = 60
+PROGRAMS = ("sshd", "ssh", "ssh-keygen", "openssl")
 
 SYSTEMCTL = """\
 #!/bin/sh
@@ -186,9 +190,16 @@ class JoiningLab:
             machine.end()
 
 
+def needs_openssh() -> None:
+    """Leaves the test out where the nodes could not reach each other."""
+    if missing := [program for program in PROGRAMS if shutil.which(program, path=os.pathsep.join(SYSTEM_PROGRAMS)) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)} (Debian: openssh-server, openssh-client, openssl)")
+
+
 @contextmanager
 def joining_lab(folder: Path, nodes: int = 2, quorum: str = "") -> Iterator[JoiningLab]:
     """Running; all nodes see each other, and none has a device."""
+    needs_openssh()
     switch = Switch()
     try:
         lab = JoiningLab(switch, nodes, folder, quorum)

@@ -56,7 +56,7 @@ class Person:
         """Paths of the machine are those of the node's folder."""
         self.typed.append(command)
         place = str(self.other.root)
-        command = command.replace("/etc/", f"{place}/etc/").replace("/root/", f"{place}/root/").replace("enable --now", "restart")
+        command = command.replace("/etc/", f"{place}/etc/").replace("enable --now", "restart")
         command = command.replace("disable --now", "stop")
         assert self.other.run("sh", "-c", command).status == 0, command
 
@@ -79,11 +79,11 @@ def test_what_is_said_makes_a_node_as_ssh_would(here: NodesHere) -> None:
         assert certificates.has_database(host)
         assert host.runs
     assert person.typed == [
-        "corosync-qdevice-net-certutil -i -c /root/thirdvote/ca.crt",
-        "corosync-qdevice-net-certutil -m -c /root/thirdvote/qdevice-net-node.p12",
+        "corosync-qdevice-net-certutil -i -c /etc/corosync/thirdvote-join/ca.crt",
+        "corosync-qdevice-net-certutil -m -c /etc/corosync/thirdvote-join/qdevice-net-node.p12",
         "cp -p /etc/corosync/corosync.conf /etc/corosync/corosync.conf.before-thirdvote",
-        "cat /root/thirdvote/corosync.conf > /etc/corosync/corosync.conf",
-        "rm -r /root/thirdvote",
+        "cat /etc/corosync/thirdvote-join/corosync.conf > /etc/corosync/corosync.conf",
+        "rm -r /etc/corosync/thirdvote-join",
         "systemctl enable --now corosync-qdevice",
     ]
 
