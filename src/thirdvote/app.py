@@ -337,7 +337,7 @@ class _Process:
             "control": str(self._control_path),
             "qnetd_socket": settings.qnetd_socket or None,
             "certificates": self._certificates.status(),
-            "enrolment": None if self._enrolment is None else self._enrolment.status(),
+            "enrolment": None if self._enrolment is None else self._enrolment.status() | {"always": settings.enroll_always},
             "log_level": settings.log_level,
             "limits": asdict(settings.limits),
         }

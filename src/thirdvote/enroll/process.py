@@ -81,6 +81,8 @@ class EnrollProcess:
         self._control.add({"status": self._status})
         for service in services:
             self._control.add(service.commands())
+        present = {service.name for service in services}
+        self._control.add({command: _switched_off(option) for command, (name, option) in _NEEDS.items() if name not in present})
 
     async def run(self, parent: Callable[[], Any] | None = None) -> None:
         """`parent` blocks until whoever started this is gone. UserError."""
@@ -126,6 +128,17 @@ class EnrollProcess:
     async def _status(self, request: Request) -> dict[str, Any]:
         services = {service.name: service.status() | {"problem": self._problems.get(service.name)} for service in self._services}
         return {"status": {"pid": os.getpid(), **services}}
+
+
+_NEEDS = {"open": ("ssh", "enroll-ssh"), "close": ("ssh", "enroll-ssh"), "token": ("https", "enroll-https")}
+"""What a person asks for, the service that does it, and the setting that switches it on."""
+
+
+def _switched_off(option: str) -> Command:
+    async def refuse(request: Request) -> dict[str, Any]:
+        raise UserError(f"this way in is switched off ({option})", f"start the arbitrator with --{option} [ADDR:]PORT")
+
+    return refuse
 
 
 def _watch(parent: Callable[[], Any], gone: Callable[[], Any]) -> None:

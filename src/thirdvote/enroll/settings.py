@@ -37,6 +37,11 @@ class EnrollSettings:
         """UserError when they do not fit together."""
         if settings.enroll_password and settings.enroll_password_file:
             raise UserError("both enroll-password and enroll-password-file are set", "keep one of them")
+        if settings.certificates and (settings.enroll_ssh != OFF or settings.enroll_https != OFF):
+            where = f"the arbitrator uses the certificates in {settings.certificates}, with which enrolment can not sign"
+            raise UserError(
+                where, "run it as thirdvote serve (thirdvote ca import-nss takes them over), or set enroll-ssh and enroll-https to off"
+            )
         if settings.enroll_always and not (settings.enroll_password or settings.enroll_password_file):
             raise UserError("enroll-always is on, but there is no password for it", "set enroll-password-file as well")
         return cls(

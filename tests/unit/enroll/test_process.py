@@ -100,3 +100,17 @@ def test_what_is_off_is_not_loaded(tmp_path: Path) -> None:
     assert services_of(Context(EnrollSettings(str(tmp_path), OFF, OFF), Reporter(lambda line: None, lambda: 0.0))) == []
     both = services_of(Context(EnrollSettings(str(tmp_path), "*:2222", "*:5443"), Reporter(lambda line: None, lambda: 0.0)))
     assert [service.name for service in both] == ["ssh", "https"]
+
+
+@in_loop
+async def test_what_is_switched_off_says_how_to_switch_it_on(tmp_path: Path) -> None:
+    parent = threading.Event()
+    found, _ = context(tmp_path)
+    running = asyncio.create_task(EnrollProcess(found, []).run(parent.wait))
+    await asyncio.sleep(0.1)
+    for command, option in (("open", "enroll-ssh"), ("close", "enroll-ssh"), ("token", "enroll-https")):
+        with pytest.raises(UserError, match=option) as caught:
+            await asked(tmp_path, command)
+        assert f"--{option} [ADDR:]PORT" in str(caught.value.hint)
+    parent.set()
+    await running

@@ -32,6 +32,7 @@ def test_without_any_way_in_it_is_not_wanted() -> None:
     [
         (Settings(enroll_password="p" * 12, enroll_password_file="f"), "both enroll-password and enroll-password-file"),
         (Settings(enroll_always=True), "there is no password for it"),
+        (Settings(certificates="/etc/corosync/qnetd/nssdb"), "with which enrolment can not sign"),
     ],
 )
 def test_settings_that_do_not_fit_together(settings: Settings, problem: str) -> None:
