@@ -55,10 +55,9 @@ exit $status
 """,
     "corosync-cfgtool": 'cp "$ROOT/etc/corosync/corosync.conf" "$ALL/in-force"; echo reload >> "$ALL/reloads"',
     "corosync-cmapctl": """
-case $2 in
-    quorum.device.net.host) grep 'host: ' "$ALL/in-force" ;;
-    quorum.device.model) grep 'model: ' "$ALL/in-force" ;;
-esac
+found=$(sed -n "s/^ *${2##*.}: //p" "$ALL/in-force")
+[ -n "$found" ] || { echo "Can't get key $2. Error CS_ERR_NOT_EXIST" >&2; exit 1; }
+echo "$2 (str) = $found"
 """,
     "corosync-qdevice": "exit 0",
     "corosync-qdevice-tool": """

@@ -8,15 +8,21 @@ import hmac
 import http.client
 import json
 import re
+import socket
 import ssl
+import threading
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from typing import Any
 
 from thirdvote.errors import UserError
 from thirdvote.join_url import JoinUrl, in_url
 
 TIMEOUT_S = 20.0
-"""For each of the two connections' pieces."""
+"""For each piece of an answer."""
+
+EXCHANGE_S = 60.0
+"""For all of it, however many pieces it comes in."""
 
 ANSWER_BYTES_MAX = 262_144
 """A certificate, and an authority's with its predecessor's: some 5 KB."""
@@ -94,6 +100,8 @@ def _damaged(url: JoinUrl) -> UserError:
 def _exchange(url: JoinUrl, context: ssl.SSLContext, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
     """Status and body. UserError."""
     connection = http.client.HTTPSConnection(url.host, url.port, timeout=TIMEOUT_S, context=context)
+    deadline = threading.Timer(EXCHANGE_S, _cut, [connection])
+    deadline.start()
     try:
         connection.connect()
         if context.verify_mode is ssl.CERT_REQUIRED:
@@ -116,7 +124,14 @@ def _exchange(url: JoinUrl, context: ssl.SSLContext, method: str, path: str, bod
     except (http.client.HTTPException, ValueError):
         raise UserError(f"{_place(url)} answers, and not as an arbitrator's enrolment", "check the address and port of the URL") from None
     finally:
+        deadline.cancel()
         connection.close()
+
+
+def _cut(connection: http.client.HTTPSConnection) -> None:
+    """Whoever reads from it sees its end."""
+    with suppress(OSError, AttributeError):  # it is not there yet, or not any more
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _check_name(url: JoinUrl, connection: http.client.HTTPSConnection) -> None:

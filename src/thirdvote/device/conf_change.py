@@ -90,11 +90,16 @@ class ConfChange:
         behind: list[Host] = []
 
         def everywhere() -> bool:
-            behind[:] = [host for host in self._site.hosts if not self._in_force(host)]
+            behind[:] = [host for host in self._site.hosts if not (self._has_version(host) and self._in_force(host))]
             return not behind
 
         if not self._interruption.wait(everywhere, IN_FORCE_S):
             raise UserError(f"corosync on {behind[0].name} does not take the new file", f"on {behind[0].name}: journalctl -u corosync")
+
+    def _has_version(self, host: Host) -> bool:
+        """Corosync on the other nodes reads it a moment later."""
+        version = cluster.read(self._after).version
+        return version is None or value_in_force(host, edit.VERSION) == str(version)
 
     def _read_old(self) -> None:
         if self._was_read:
@@ -111,6 +116,12 @@ class ConfChange:
         if not self._interruption.wait(everywhere, DISTRIBUTED_S):
             hint = f"on {behind[0].name}: systemctl status pve-cluster"
             raise UserError(f"the cluster file system has not brought the new file to {behind[0].name}", hint)
+
+
+def value_in_force(host: Host, path: str) -> str | None:
+    """With which its Corosync works now: `quorum.device.votes (u32) = 1`. None when it has none."""
+    ended = host.run("corosync-cmapctl", "-g", path)
+    return None if ended.status else ended.text.partition(" = ")[2].strip()
 
 
 def _encoded(text: str) -> bytes:

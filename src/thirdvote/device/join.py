@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from thirdvote.device import by_hand, certificates, edit, rules
+from thirdvote.device import by_hand, certificates, edit, rules, turn
 from thirdvote.device.by_hand import ByHand, Confirm
 from thirdvote.device.cluster import VOTE_PORT, Cluster, Device
-from thirdvote.device.conf_change import ConfChange
+from thirdvote.device.conf_change import ConfChange, value_in_force
 from thirdvote.device.corosync_conf import ConfError
 from thirdvote.device.edit import Wanted
 from thirdvote.device.host import Host
@@ -91,6 +91,7 @@ class Join:
         site, options = self._site, self._options
         self._choice = check(site.cluster, options)
         check_ready(site)
+        turn.check_free(site.hosts)
         if not options.replaces:
             _check_no_database(site.hosts)
         self._authority = self._enrolment.authority()
@@ -108,7 +109,9 @@ class Join:
     def steps(self) -> list[Step]:
         first, *others = self._site.places
         change = ConfChange(self._site, self._after, self._is_in_force, self._interruption)
+        taking_turn, giving_back = turn.taken(self._site.hosts)
         return [
+            *taking_turn,
             *(self._stopped(host) for host in self._running_before),
             *(self._trusting(place.host) for place in self._site.places),
             Step(f"{first.host.name}: makes the cluster's key and a request for its certificate", self._make_request),
@@ -121,6 +124,7 @@ class Join:
             *self._by_hand.cleared(),
             Step("", lambda: by_hand.starting(self._site.by_hand, self._say)),
             Step(f"waits until every node counts the device's vote ({COUNTS_UNTIL_SEEN})", self._await_vote),
+            *giving_back,
         ]
 
     @property
@@ -174,7 +178,7 @@ class Join:
         return files if self._site.is_proxmox else {**files, "corosync.conf": self._after.encode("utf-8", "surrogateescape")}
 
     def _is_in_force(self, host: Host) -> bool:
-        return self._options.host in host.run("corosync-cmapctl", "-g", "quorum.device.net.host").text
+        return value_in_force(host, "quorum.device.net.host") == self._options.host
 
     def _started(self, host: Host) -> Step:
         return Step(

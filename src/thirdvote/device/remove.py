@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from thirdvote.device import by_hand, certificates, edit, rules
+from thirdvote.device import by_hand, certificates, edit, rules, turn
 from thirdvote.device.by_hand import ByHand, Confirm
 from thirdvote.device.cluster import Cluster
-from thirdvote.device.conf_change import ConfChange
+from thirdvote.device.conf_change import ConfChange, value_in_force
 from thirdvote.device.corosync_conf import ConfError
 from thirdvote.device.host import Host
 from thirdvote.device.quorum_text import Quorum
@@ -48,6 +48,7 @@ class Remove:
         for host in site.hosts:
             check(site.cluster, quorum_of(host), host.name)
         check_ready(site)
+        turn.check_free(site.hosts)
         self._running_before = [host for host in site.hosts if self._services.is_running(host)]
         if len(site.cluster.nodes) == 2 and not edit.remembers_two_node(site.text):
             self._say("without the device two nodes need each other: when one is lost, the other has no quorum")
@@ -64,7 +65,9 @@ class Remove:
     def steps(self) -> list[Step]:
         change = ConfChange(self._site, self._after, self._is_in_force, self._interruption)
         *writing, reading = change.steps()
+        taking_turn, giving_back = turn.taken(self._site.hosts)
         return [
+            *taking_turn,
             self._starting_again(),
             *self._by_hand.steps(self._for_others, by_hand.leaving(self._site)),
             *writing,
@@ -72,6 +75,7 @@ class Remove:
             reading,
             *self._by_hand.cleared(),
             Step("waits until every node has quorum without it (corosync-quorumtool -s)", self._await_quorum),
+            *giving_back,
         ]
 
     def _for_others(self) -> dict[str, bytes]:
@@ -94,7 +98,7 @@ class Remove:
         return Step(f"{host.name}: stops {UNIT}, now and for each boot", lambda: self._services.stop(host))
 
     def _is_in_force(self, host: Host) -> bool:
-        return host.run("corosync-cmapctl", "-g", "quorum.device.model").status != 0
+        return value_in_force(host, "quorum.device.model") is None
 
     def _await_quorum(self) -> None:
         behind: list[Host] = []

@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.enrolment_process import EnrolmentProcess, enrolment_process
+from tests.https_here import HttpsHere, https_here
+from thirdvote import join_url
 from thirdvote.cli.enroll import _commands, seconds
 from thirdvote.cli.main import main
 from thirdvote.errors import UsageError, UserError
@@ -108,3 +111,53 @@ def test_without_an_enrolment(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no enrolment is running here") as caught:
         enroll(tmp_path, "open")
     assert "thirdvote serve" in str(caught.value.hint)
+
+
+@pytest.fixture
+def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpsHere]:
+    """The service that makes tokens, asked without a control socket."""
+    with https_here(tmp_path) as here:
+
+        class Client:
+            def __enter__(self) -> Client:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                return None
+
+            def request(self, request: dict[str, object]) -> dict[str, object]:
+                if request["command"] == "status":
+                    return {"status": {"https": {**here.service.status(), "problem": None}}}
+                return here.run(here.service.commands()["token"](request))  # type: ignore[arg-type]
+
+        monkeypatch.setattr("thirdvote.cli.enroll.enroll_client", lambda parameters: Client())
+        yield here
+
+
+def test_a_token_shows_what_to_type_and_until_when(https: HttpsHere, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enroll(https.data, "token", "office", "--for", "2h") == 0
+    first, _, title, command, *lines = capsys.readouterr().out.splitlines()
+    times = re.fullmatch(r"good from (\S+ \S+) until (\S+ \S+), once, for the cluster office", first)
+    assert times is not None
+    since, until = (datetime.strptime(text, "%Y-%m-%d %H:%M:%S") for text in times.groups())
+    assert until - since == timedelta(hours=2)
+    assert title == "on a node of the cluster, as root:"
+    url = join_url.parse(command.removeprefix("  thirdvote join "))
+    assert (url.host, url.port) == ("127.0.0.1", https.port)
+    assert f"  thirdvote setup NODE1 NODE2 --token {url.text}" in lines
+    assert enroll(https.data, "status") == 0
+    assert "1 token open" in capsys.readouterr().out
+
+
+def test_a_token_for_programs(https: HttpsHere, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enroll(https.data, "token", "office", "--json", "--replace") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["cluster"], answer["replace"], answer["address_guessed"]) == ("office", True, False)
+    assert join_url.parse(answer["url"]).port == https.port
+
+
+def test_a_token_that_can_not_be(https: HttpsHere) -> None:
+    with pytest.raises(UserError, match="can not be good for"):
+        enroll(https.data, "token", "office", "--for", "10s")
+    with pytest.raises(UserError, match="asterisk"):
+        enroll(https.data, "token", "a*")

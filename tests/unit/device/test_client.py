@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -161,6 +162,18 @@ def test_something_without_tls_is_there() -> None:
             client.fetch_authority(url)
 
 
+def test_an_answer_that_comes_in_drops(here: HttpsHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "EXCHANGE_S", 0.5)
+    url = here.token()
+    where = paths.data_directory(here.data)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    with listening(where.server_certificate, where.server_key, head, drops=True) as (port, _):
+        start = time.monotonic()
+        with pytest.raises(UserError):
+            client.fetch_authority(replace(url, port=port))
+        assert time.monotonic() - start < 5
+
+
 def whole_request(connection: ssl.SSLSocket) -> bytes:
     data = b""
     while not data.endswith((b"}", b"\r\n\r\n")) or (data.startswith(b"POST") and not data.endswith(b"}")):
@@ -172,7 +185,7 @@ def whole_request(connection: ssl.SSLSocket) -> bytes:
 
 
 @contextmanager
-def listening(certificate: Path, key: Path, answer: bytes = b"") -> Iterator[tuple[int, list[bytes]]]:
+def listening(certificate: Path, key: Path, answer: bytes = b"", drops: bool = False) -> Iterator[tuple[int, list[bytes]]]:
     """A TLS server that gives everybody this answer; its port, and what was said to it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -190,6 +203,9 @@ def listening(certificate: Path, key: Path, answer: bytes = b"") -> Iterator[tup
                     if data := whole_request(wrapped):
                         heard.append(data)
                         wrapped.sendall(answer)
+                        while drops:
+                            wrapped.sendall(b"x")
+                            time.sleep(0.05)
             except OSError:
                 continue
 
