@@ -155,6 +155,9 @@ class HttpsService:
             address = str(peer[0])
             if self._open.total() >= CONNECTIONS_MAX or self._open[address] >= CONNECTIONS_PER_ADDRESS_MAX:
                 connection.close()
+                self._context.report.info(
+                    f"{address} was sent away: too many connections to the enrolment over HTTPS", None, f"{address}:{peer[1]}"
+                )
                 continue
             self._open[address] += 1
             task = loop.create_task(self._serve(connection, peer))
