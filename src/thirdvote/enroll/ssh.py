@@ -47,8 +47,8 @@ KEEPALIVES_MAX = 4
 
 BACKLOG = 32
 
-RECEIVE_WINDOW_BYTES = 131_072
-"""Of one session: as much may be on its way before it is looked at."""
+KEX_ALGORITHMS = MAC_ALGORITHMS = "-*sha1*"
+"""The library's, without what rests on SHA-1: OpenSSH has better since version 6.5."""
 
 FOR_S = 900.0
 FOR_S_MIN, FOR_S_MAX = 10.0, 86_400.0
@@ -108,7 +108,8 @@ class SshService:
                 server_host_keys=list(self._host_keys.values()), server_version="thirdvote", encoding=None,
                 login_timeout=LOGIN_S, keepalive_interval=KEEPALIVE_S, keepalive_count_max=KEEPALIVES_MAX,
                 allow_pty=False, agent_forwarding=False, x11_forwarding=False, kbdint_auth=False, host_based_auth=False,
-                gss_host=None, gss_kex=False, gss_auth=False, compression_algs=["none"], config=None, rdns_lookup=False,
+                gss_host=None, gss_kex=False, gss_auth=False, compression_algs=["none"],
+                kex_algs=KEX_ALGORITHMS, mac_algs=MAC_ALGORITHMS, config=None, rdns_lookup=False,
             )  # fmt: skip
         except OSError as error:
             raise _can_not_listen(error, self._context.settings.ssh) from None

@@ -37,6 +37,9 @@ COMMAND_S = 60.0
 """For what a command reads on standard input, and its answer."""
 
 CHANNELS_MAX = 8
+RECEIVE_WINDOW_BYTES = 131_072
+"""Of one session: as much may be on its way before it is looked at."""
+
 SFTP_VERSION = 3
 """What OpenSSH speaks."""
 
@@ -163,7 +166,7 @@ class SshConnection(asyncssh.SSHServer):
             self._gate.refused(f"more than {CHANNELS_MAX} sessions on one connection", self.address)
             return False
         self._channels += 1
-        channel = self._connection.create_server_channel(encoding=None, errors="strict")
+        channel = self._connection.create_server_channel(encoding=None, window=RECEIVE_WINDOW_BYTES)
         session: asyncssh.SSHServerProcess[bytes] = asyncssh.SSHServerProcess(self._run, self._sftp, SFTP_VERSION, True)
         return channel, session
 

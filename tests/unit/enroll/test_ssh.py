@@ -11,6 +11,7 @@ import pytest
 
 from tests.certificates import request
 from tests.ssh_here import FIXED, SshHere, in_loop, ssh_here
+from thirdvote.enroll import ssh
 from thirdvote.enroll.process import Context
 from thirdvote.enroll.report import Reporter
 from thirdvote.enroll.settings import EnrollSettings
@@ -215,6 +216,35 @@ async def test_connections_of_one_address_are_not_too_many(tmp_path: Path) -> No
                 break
         async with here.connect(password):
             pass
+
+
+def test_a_connection_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "LOGIN_S", 0.3)
+
+    async def silent() -> None:
+        async with ssh_here(tmp_path) as here:
+            for beginning in (b"", b"SSH-2.0-x\r\n", b"SSH-2.0-"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+                writer.write(beginning)
+                await asyncio.wait_for(reader.read(), 10)
+                writer.close()
+
+    asyncio.run(silent())
+
+
+@in_loop
+async def test_nothing_rests_on_sha_1(tmp_path: Path) -> None:
+    async with ssh_here(tmp_path) as here:
+        await here.open()
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(b"SSH-2.0-x\r\n")
+        await reader.readline()
+        offered = await reader.readuntil(b"ssh-ed25519")
+        offered += await reader.read(4_096)
+        writer.close()
+    assert b"curve25519-sha256" in offered
+    assert b"hmac-sha2-256" in offered
+    assert b"sha1" not in offered
 
 
 # ---- a password of the settings
