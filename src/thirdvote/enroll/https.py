@@ -155,9 +155,7 @@ class HttpsService:
             address = str(peer[0])
             if self._open.total() >= CONNECTIONS_MAX or self._open[address] >= CONNECTIONS_PER_ADDRESS_MAX:
                 connection.close()
-                self._context.report.info(
-                    f"{address} was sent away: too many connections to the enrolment over HTTPS", None, f"{address}:{peer[1]}"
-                )
+                self._context.report.info("sent away: too many connections to the enrolment over HTTPS", None, f"{address}:{peer[1]}")
                 continue
             self._open[address] += 1
             task = loop.create_task(self._serve(connection, peer))
@@ -226,7 +224,7 @@ class HttpsService:
         except UserError as error:
             cluster = asked["cluster"]
             shown = cluster if cluster.isprintable() else None
-            self._context.report.warning(f"{address} was not let into {cluster!a} over HTTPS: {error}", shown, address)
+            self._context.report.warning(f"not let into {cluster!a} over HTTPS: {error}", shown, address)
             raise
 
     async def _check(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
@@ -238,7 +236,7 @@ class HttpsService:
         async with self._signing:
             certificate, issued = await self._sign(asked, cluster, address)
         replaced = ", its older certificates are revoked" if issued.replace else ""
-        self._context.report.info(f"{address} has a certificate for the cluster {cluster!a}, by a token{replaced}", cluster, address)
+        self._context.report.info(f"has a certificate for the cluster {cluster!a}, by a token{replaced}", cluster, address)
         return {"certificate": b64encode(certificate).decode(), "authority": self._authority().decode()}
 
     async def _sign(self, asked: Mapping[str, str], cluster: str, address: str) -> tuple[bytes, Issued]:

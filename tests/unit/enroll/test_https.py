@@ -186,7 +186,7 @@ def test_only_so_many_connections_at_once_from_one_address(here: HttpsHere) -> N
         refused = socket.create_connection(("127.0.0.1", here.port), timeout=10)
         assert refused.recv(1) == b""
         refused.close()
-        assert here.said[-1]["text"] == "127.0.0.1 was sent away: too many connections to the enrolment over HTTPS"
+        assert here.said[-1]["text"] == "sent away: too many connections to the enrolment over HTTPS"
     finally:
         for connection in silent:
             connection.close()
