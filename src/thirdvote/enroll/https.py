@@ -236,7 +236,7 @@ class HttpsService:
         async with self._signing:
             certificate, issued = await self._sign(asked, cluster, address)
         replaced = ", its older certificates are revoked" if issued.replace else ""
-        self._context.report.info(f"has a certificate for the cluster {cluster!a}, by a token{replaced}", cluster, address)
+        self._context.report.info(f"a certificate for the cluster {cluster!a} was signed, by a token{replaced}", cluster, address)
         return {"certificate": b64encode(certificate).decode(), "authority": self._authority().decode()}
 
     async def _sign(self, asked: Mapping[str, str], cluster: str, address: str) -> tuple[bytes, Issued]:
