@@ -154,8 +154,8 @@ class HttpsService:
                 continue
             address = str(peer[0])
             if self._open.total() >= CONNECTIONS_MAX or self._open[address] >= CONNECTIONS_PER_ADDRESS_MAX:
-                connection.close()
                 self._context.report.info("sent away: too many connections to the enrolment over HTTPS", None, f"{address}:{peer[1]}")
+                connection.close()
                 continue
             self._open[address] += 1
             task = loop.create_task(self._serve(connection, peer))
