@@ -47,7 +47,8 @@ def test_it_gets_its_line_and_is_heard(tmp_path: Path, monkeypatch: pytest.Monke
     program = (
         "import sys\nline = sys.stdin.readline().strip()\n"
         'print(\'{"level": "info", "event": "enrolment", "text": "\' + line + \'"}\', flush=True)\n'
-        'print(\'x\' * 100_000)\nprint(\'no event\')\nprint(\'{"level": "info", "event": "e", "text": "last"}\', flush=True)\nsys.stdin.read()\n'
+        "print('x' * 100_000)\n"
+        'print(\'no event\')\nprint(\'{"level": "info", "event": "e", "text": "last"}\', flush=True)\nsys.stdin.read()\n'
     )
     here = child(tmp_path, monkeypatch, program, told)
 
