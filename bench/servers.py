@@ -86,7 +86,21 @@ def _stock_command(port: int, folder: Path) -> list[str]:
 
 def _our_command(port: int, folder: Path) -> list[str]:
     place = ["--data", str(folder / "data"), "--control", str(folder / "control"), "--listen", f"127.0.0.1:{port}"]
-    return [sys.executable, "-m", "thirdvote", "serve", *place, "--tls", "on", "--client-cert", "off"]
+    return [
+        sys.executable,
+        "-m",
+        "thirdvote",
+        "serve",
+        *place,
+        "--tls",
+        "on",
+        "--client-cert",
+        "off",
+        "--enroll-ssh",
+        "off",
+        "--enroll-https",
+        "off",
+    ]
 
 
 def free_port() -> int:

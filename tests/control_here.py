@@ -41,6 +41,7 @@ STATUS: dict[str, Any] = {
         "last_commit_ms": 0.6,
     },
     "history": {"kept": True, "problem": None},
+    "certificates": {"revoked": 0, "warnings": []},
     "control": "/var/lib/thirdvote/control.sock",
     "qnetd_socket": "/var/lib/thirdvote/qnetd.sock",
     "log_level": "info",

@@ -45,6 +45,7 @@ class VoterProcess:
         self.command = [*prefix, sys.executable, "-m", "thirdvote", "serve", *place, *listen, *options]
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("THIRDVOTE_")}
         self.environment |= {f"THIRDVOTE_LIMITS_{name.upper()}": str(value) for name, value in (limits or {}).items()}
+        self.environment |= {"THIRDVOTE_ENROLL_SSH": "off", "THIRDVOTE_ENROLL_HTTPS": "off"}  # where a test does not say otherwise
         self.environment["NOTIFY_SOCKET"] = str(self._ready_path)
         self.notified: list[str] = []
         self._process: subprocess.Popen[str] | None = None

@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,10 +21,13 @@ from thirdvote.arbiter.interface import Level, Persist, Persisted
 from thirdvote.arbiter.record import Past
 from thirdvote.config import SYNC_TIMEOUT_MS, Settings
 from thirdvote.domain import TlsSupport
+from thirdvote.enroll.settings import EnrollSettings
 from thirdvote.errors import UserError
 from thirdvote.ledger.interface import Found, LedgerProblem
 from thirdvote.ledger.sqlite import SqliteLedger
 from thirdvote.ledger.writer import LedgerWriter
+from thirdvote.net.certificates import Certificates, Loaded, Warned
+from thirdvote.net.child_process import ChildProcess
 from thirdvote.net.control import Control
 from thirdvote.net.history import HISTORY, STARTED, STOPPED, History
 from thirdvote.net.instance import DataLock
@@ -38,8 +40,10 @@ from thirdvote.net.systemd import notify, watchdog_interval_s
 from thirdvote.net.tls import CertificatePaths, server_context
 from thirdvote.net.views import TLS
 from thirdvote.net.voter import Voter
-from thirdvote.pki.child import Prepared, prepare_data, prepare_stock
+from thirdvote.pki import revocation_list
+from thirdvote.pki.child import Prepared, prepare_data, prepare_stock, record_uses
 from thirdvote.qnetd_text import ServerStatus
+from thirdvote.revocations import Revocations
 
 LIVE = frozenset({"log_level", "limits", "handover", "late_answers", "clusters", "test_algorithm", "keep_active_partition", "max_clients"})
 """Settings that a running voter takes over; all others need a restart."""
@@ -101,6 +105,23 @@ def _prepare_certificates(settings: Settings) -> Prepared:
     return prepare_data(Path(settings.data))
 
 
+def _load_certificates(settings: Settings) -> Loaded:
+    """UserError."""
+    if settings.tls is TlsSupport.UNSUPPORTED:
+        return Loaded()
+    prepared = _prepare_certificates(settings)
+    found = prepared.paths
+    paths = CertificatePaths(found.server_certificate, found.server_key, found.ca_certificate)
+    own_layout = not settings.certificates
+    return Loaded(
+        context=server_context(paths, settings.client_certificate),
+        revocations=revocation_list.read(found.server_certificate.parent) if own_layout else Revocations(),
+        warnings=tuple(map(Warned.of, prepared.warnings)),
+        facts=prepared.facts,
+        renewed=prepared.renewed,
+    )
+
+
 class _Process:
     """Opens at once all that a start can fail on, then runs."""
 
@@ -111,8 +132,8 @@ class _Process:
         self._started_at = datetime.now(UTC)
         self._descriptors = raise_descriptor_limit()
         self._has_stopped = False
-        self._warnings: tuple[str, ...] = ()
-        self._context = self._tls_context()
+        self._enroll_settings = EnrollSettings.of(settings)
+        self._loaded = _load_certificates(settings)
         limits = settings.limits
         self._port = open_port(settings.listen_host, settings.listen_port, settings.listen_family, limits.listen_backlog)
         self._control_path = Path(settings.control or Path(settings.data) / "control.sock")
@@ -124,21 +145,13 @@ class _Process:
         self._writer = SyslogWriter(DAEMON_NAME) if settings.log_target == "syslog" else LineWriter(STANDARD_ERROR)
         self._log = Log(self._writer.write, FORMATS[_log_format(settings)], LEVELS[settings.log_level], limits)
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if self._settings.tls is TlsSupport.UNSUPPORTED:
-            return None
-        prepared = _prepare_certificates(self._settings)
-        self._warnings = prepared.warnings
-        found = prepared.paths
-        paths = CertificatePaths(found.server_certificate, found.server_key, found.ca_certificate)
-        return server_context(paths, self._settings.client_certificate)
-
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
         self._loop = loop
+        self._enrolment: ChildProcess | None = None
         self._ledger = LedgerWriter(
             SqliteLedger(Path(self._settings.data) / "ledger.db"),
             lambda tickets, problem: self._in_loop(self._persisted, tickets, problem),
@@ -148,9 +161,10 @@ class _Process:
         started, found = loop.time(), self._ledger.open()
         past = Past(started, found.records, complete=not found.doubt)
         arbiter = Arbiter(self._settings, past, self._say_time)
-        self._voter = Voter(loop, arbiter, self._settings, self._context, self._log, self._most(), self._keep)
+        self._voter = Voter(loop, arbiter, self._settings, self._loaded.context, self._log, self._most(), self._keep)
+        self._certificates = Certificates(self._voter, self._loaded, lambda: _load_certificates(self._settings), self._record_uses)
         self._history = self._begin_history()
-        self._control = Control(self._voter, self._status, self._ended.set, self._history)
+        self._control = Control(self._voter, self._status, self._ended.set, self._certificates, self._history)
         self._qnetd = QnetdSocket(self._voter, self._server_status, self._ended.set)
         await self._control.start(self._control_socket)
         if self._qnetd_socket is not None:
@@ -166,6 +180,7 @@ class _Process:
         self._say_ledger(found)
         notify("READY=1")
         watchdog = self._watch(loop)
+        self._enrolment = self._begin_enrolment()
         await self._ended.wait()
         if watchdog is not None:
             watchdog.cancel()
@@ -175,7 +190,10 @@ class _Process:
         notify("STOPPING=1")
         self._log.info("stopping", "nodes are disconnected without a decision")
         self._listener.close()
+        self._certificates.stop()
         await self._voter.stop()
+        if self._enrolment is not None:
+            await self._enrolment.stop()
         self._has_stopped = True
         await asyncio.to_thread(self._ledger.close)
         await self._control.stop()
@@ -188,6 +206,11 @@ class _Process:
             self._history.stop()
         self._writer.close()
 
+    def _record_uses(self) -> None:
+        """UserError."""
+        if self._loaded.context is not None and not self._settings.certificates:
+            record_uses(Path(self._settings.data), self._control_path)
+
     def _most(self) -> int:
         """Connections of nodes that fit in all."""
         limits = self._settings.limits
@@ -197,17 +220,13 @@ class _Process:
     def _say_started(self) -> None:
         settings = self._settings
         certificates = "client certificates required" if settings.client_certificate else "no client certificates"
-        tls = "no TLS" if self._context is None else f"TLS {TLS[settings.tls]}, {certificates}"
+        tls = "no TLS" if self._loaded.context is None else f"TLS {TLS[settings.tls]}, {certificates}"
         text = f"thirdvote {__version__} listens on {self._listener.address}, {tls}, data in {settings.data}"
         self._voter.tell(Event(Level.INFO, STARTED, text))
         if self._voter.admission.most < settings.limits.connections and not settings.max_clients:
             text = f"at most {self._voter.admission.most} nodes can be connected: this process may open only {self._descriptors} files"
             self._log.info("limit", text)
-        self._warn_of_certificates()
-
-    def _warn_of_certificates(self) -> None:
-        for warning in self._warnings:
-            self._log.warning("certificate", warning)
+        self._certificates.start()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
         interval = watchdog_interval_s()
@@ -246,6 +265,14 @@ class _Process:
         hint = f" (hint: {problem.hint})" if problem.hint else ""
         self._voter.tell(Event(Level.ERROR, "ledger", f"no vote is given that needs a new record: {problem}{hint}"))
 
+    def _begin_enrolment(self) -> ChildProcess | None:
+        """It has the authority's key, and whatever happens to it happens to it alone."""
+        if not self._enroll_settings.is_wanted:
+            return None
+        enrolment = ChildProcess("enrolment", "thirdvote.enroll", self._enroll_settings.to_line(), self._voter.tell)
+        enrolment.start()
+        return enrolment
+
     def _begin_history(self) -> History | None:
         if not self._settings.history:
             return None
@@ -265,17 +292,13 @@ class _Process:
         """Files are read and certificates looked at beside the loop: nodes are served meanwhile."""
         try:
             async with self._reloading:
-                wanted, context = await asyncio.to_thread(self._settings_and_context)
+                wanted = self._settings if self._reload is None else await asyncio.to_thread(self._reload)
+                await self._certificates.read_again()
         except UserError as error:
             hint = f" (hint: {error.hint})" if error.hint else ""
             self._log.error("reload", f"nothing was changed: {error}{hint}")
             return
-        self._voter.context = context
         self._take_over(wanted)
-        self._warn_of_certificates()
-
-    def _settings_and_context(self) -> tuple[Settings, ssl.SSLContext | None]:
-        return (self._reload() if self._reload is not None else self._settings), self._tls_context()
 
     def _take_over(self, wanted: Settings) -> None:
         changed = [field.name for field in fields(Settings) if getattr(wanted, field.name) != getattr(self._settings, field.name)]
@@ -313,6 +336,8 @@ class _Process:
             "history": {"kept": self._history is not None, "problem": None if self._history is None else self._history.problem},
             "control": str(self._control_path),
             "qnetd_socket": settings.qnetd_socket or None,
+            "certificates": self._certificates.status(),
+            "enrolment": None if self._enrolment is None else self._enrolment.status() | {"always": settings.enroll_always},
             "log_level": settings.log_level,
             "limits": asdict(settings.limits),
         }

@@ -13,6 +13,12 @@ from thirdvote.domain import ClusterName, Handover, TlsSupport
 VOTE_PORT = 5403
 """Registered use of corosync-qnetd."""
 
+ENROLL_SSH_PORT = 2222
+ENROLL_HTTPS_PORT = 5443
+"""Where nodes are let in: above 1023, so that no root is needed."""
+
+OFF = "off"
+
 DATA_OF_ROOT = "/var/lib/thirdvote"
 
 SOCKET_PATH_BYTES_MAX = 107
@@ -125,6 +131,17 @@ class Settings:
     """Connections in all; 0 for no bound but `limits.connections`."""
     limits: Limits = field(default_factory=Limits)
     clusters: Mapping[ClusterName, ClusterSettings] = field(default_factory=dict)
+    enroll_ssh: str = f"*:{ENROLL_SSH_PORT}"
+    """`[ADDR:]PORT`, or OFF."""
+    enroll_https: str = f"*:{ENROLL_HTTPS_PORT}"
+    """`[ADDR:]PORT`, or OFF."""
+    enroll_address: str = ""
+    """What a person is told to type for this host; empty: as good as it can be guessed."""
+    enroll_password: str = ""
+    """Of every window; empty: a new one for each."""
+    enroll_password_file: str = ""
+    """A file with it; empty: none."""
+    enroll_always: bool = False
 
     certificates: str = ""
     """A directory in the layout of corosync-qnetd-certutil; empty for our own layout under `data`."""

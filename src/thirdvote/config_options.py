@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from thirdvote.config import SOCKET_PATH_BYTES_MAX, ClusterSettings, Limits, Settings
+from thirdvote.config import OFF, SOCKET_PATH_BYTES_MAX, ClusterSettings, Limits, Settings
 from thirdvote.domain import Handover, TlsSupport
 
 ENVIRONMENT_PREFIX = "THIRDVOTE_"
@@ -63,6 +63,16 @@ def show_listen(listen: tuple[str | None, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def read_place(text: str) -> str:
+    """As `read_listen`, in one form; or OFF."""
+    if text.lower() == OFF:
+        return OFF
+    try:
+        return show_listen(read_listen(text))
+    except ValueError as error:
+        raise ValueError(f"off or {error}") from None
+
+
 def read_tls(text: str) -> TlsSupport:
     words = {"required": TlsSupport.REQUIRED, "req": TlsSupport.REQUIRED, "on": TlsSupport.SUPPORTED, "off": TlsSupport.UNSUPPORTED}
     if text.lower() not in words:
@@ -101,6 +111,29 @@ def read_socket_path(text: str) -> str:
     if len(read_path(text).encode("utf-8", "surrogateescape")) > SOCKET_PATH_BYTES_MAX:
         raise ValueError(f"a path of at most {SOCKET_PATH_BYTES_MAX} bytes, as it names a socket")
     return text
+
+
+SECRET_LENGTH_MIN, SECRET_LENGTH_MAX = 12, 128
+
+
+def read_secret(text: str) -> str:
+    if not SECRET_LENGTH_MIN <= len(text) <= SECRET_LENGTH_MAX or not text.isprintable():
+        raise ValueError(f"a password of {SECRET_LENGTH_MIN} to {SECRET_LENGTH_MAX} characters, all of which can be typed")
+    return text
+
+
+def show_secret(secret: str) -> str:
+    return "set, not shown" if secret else ""
+
+
+def read_address(text: str) -> str:
+    if not text or len(text) > ADDRESS_LENGTH_MAX or not all(c.isascii() and (c.isalnum() or c in ".-_:%") for c in text):
+        raise ValueError("an address or a host name")
+    return text
+
+
+ADDRESS_LENGTH_MAX = 253
+"""Of a host name."""
 
 
 def read_count(text: str) -> int:
@@ -176,6 +209,12 @@ OPTIONS = (
     Option("control", read_socket_path, str, "PATH", "socket for status, clusters, watch and the like"),
     Option("qnetd-socket", read_socket_path, str, "PATH", "socket for corosync-qnetd-tool"),
     Option("history", read_on_off, show_on_off, ON_OFF, "keep what happened across restarts, for `thirdvote history`"),
+    Option("enroll-ssh", read_place, str, "[ADDR:]PORT|off", "where `pvecm qdevice setup` enrols nodes, while a window is open"),
+    Option("enroll-https", read_place, str, "[ADDR:]PORT|off", "where `thirdvote join` enrols nodes"),
+    Option("enroll-address", read_address, str, "ADDR", "this host's address, as nodes are told to use it"),
+    Option("enroll-password", read_secret, show_secret, "TEXT", "one password for all enrolment windows, instead of a new one for each"),
+    Option("enroll-password-file", read_path, str, "PATH", "a file with that password"),
+    Option("enroll-always", read_on_off, show_on_off, ON_OFF, "keep a window open all the time; needs a password of yours"),
     Option("log-format", one_of("text", "json"), str, "text|json", "one line or one JSON object for each event"),
     Option("log-level", one_of("debug", "info", "warning", "error"), str, "debug|info|warning|error", "the least level that is logged"),
     Option("max-clients", read_count, str, "N", "connections in all, 0 for no bound but limits.connections"),

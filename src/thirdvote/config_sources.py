@@ -25,6 +25,7 @@ from thirdvote.config_options import (
     limit_environment_name,
     read_limit,
     read_listen,
+    read_secret,
     read_socket_path,
     show_on_off,
 )
@@ -66,7 +67,8 @@ class Given:
             return read(self.text)
         except ValueError as error:
             kind = UsageError if self.origin == FLAG else UserError
-            message = f"{self.where} is {quoted(self.text)}, but must be {error}"
+            found = "not one" if read is read_secret else quoted(self.text)
+            message = f"{self.where} is {found}, but must be {error}"
             raise kind(message, "`thirdvote serve --help` and docs/configuration.md say what each setting means") from None
 
 

@@ -19,6 +19,10 @@ TIMEOUT_S = 10.0
 """For each piece of an answer; the arbitrator is on this host."""
 
 
+class NotRunning(UserError):
+    """Nothing answers on the socket."""
+
+
 class ControlClient:
     """One connection, made at the first request. Whatever goes wrong is a UserError that says what to do."""
 
@@ -92,7 +96,7 @@ class ControlClient:
         except (FileNotFoundError, ConnectionRefusedError):
             connecting.close()
             hint = "start it with `thirdvote serve`, or name its directory: --data DIR (of make run: --data data)"
-            raise UserError(f"no arbitrator is running here: nothing answers on {self._path}", hint) from None
+            raise NotRunning(f"no arbitrator is running here: nothing answers on {self._path}", hint) from None
         except OSError as error:
             connecting.close()
             raise self._lost(error) from None

@@ -24,7 +24,8 @@ PATIENCE_S = 60.0
 
 def environment() -> dict[str, str]:
     """Of a terminal that is none, and without settings of whoever runs the tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("THIRDVOTE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("THIRDVOTE_")}
+    return kept | {"THIRDVOTE_ENROLL_SSH": "off", "THIRDVOTE_ENROLL_HTTPS": "off"}
 
 
 @contextmanager

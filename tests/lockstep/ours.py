@@ -17,6 +17,7 @@ from thirdvote.domain import Handover, TlsSupport
 def start_ours(folder: Path) -> Process:
     port = free_port()
     options = ["--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}", "--tls", "off", "--handover", "stock"]
+    options += ["--enroll-ssh", "off", "--enroll-https", "off"]
     environment = os.environ | {"THIRDVOTE_LIMITS_HEARTBEAT_MS_MIN": "4", "THIRDVOTE_LIMITS_DEAD_PEER_ENABLED": "off"}
     return Process([sys.executable, "-m", "thirdvote", "serve", *options], port, folder / "ours.log", environment)
 

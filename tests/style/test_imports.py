@@ -7,7 +7,12 @@ import ast
 from tests.style.tree import Module, imports, own_imports, package_modules, shown
 
 GROUND = frozenset({"domain", "errors"})
-PURE = frozenset({*GROUND, "config", "config_options", "config_sources", "wire", "decide", "session", "arbiter", "qnetd_text"})
+PURE = frozenset(
+    {
+        *GROUND, "config", "config_options", "config_sources", "wire", "decide", "session", "arbiter", "qnetd_text", "revocations",
+        "join_url",
+    }
+)  # fmt: skip
 
 ARROWS: dict[str, frozenset[str]] = {
     "": frozenset(),
@@ -21,15 +26,18 @@ ARROWS: dict[str, frozenset[str]] = {
     "session": GROUND | {"config", "wire"},
     "arbiter": GROUND | {"config", "wire", "decide", "session"},
     "qnetd_text": GROUND | {"arbiter.snapshot"},
+    "revocations": GROUND,
+    "join_url": GROUND | {"config"},
     "control_client": GROUND,
     "ledger": PURE,
     "net": PURE,
-    "pki": GROUND | {"config"},
+    "pki": GROUND | {"config", "revocations", "control_client"},
     "node": PURE | {"net"},
-    "enroll": PURE | {"pki"},
+    "device": PURE,
+    "enroll": PURE | {"pki", "net.log", "net.local_socket", "net.ratelimit"},
     "dashboard": GROUND | {"config", "arbiter.snapshot"},
     "sim": PURE,
-    "cli": PURE | {"control_client", "ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
+    "cli": PURE | {"control_client", "ledger", "net", "pki", "node", "enroll", "device", "dashboard", "sim"},
     "app": PURE | {"ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
     "__main__": PURE | {"cli", "app"},
 }
@@ -37,8 +45,8 @@ ARROWS: dict[str, frozenset[str]] = {
 
 PURE_STANDARD_LIBRARY = frozenset(
     {
-        "__future__", "abc", "bisect", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools", "heapq",
-        "itertools", "math", "operator", "re", "string", "struct", "tomllib", "types", "typing",
+        "__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools",
+        "heapq", "itertools", "math", "operator", "re", "string", "struct", "tomllib", "types", "typing",
     }
 )  # fmt: skip
 """Modules in which nothing waits, reads a clock, rolls dice, or touches the machine."""

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from thirdvote.config import ClusterSettings, Limits, Settings
-from thirdvote.config_options import BY_NAME, CLUSTER_OPTIONS, LIMIT_NAMES, OPTIONS, read_listen, show_listen
+from thirdvote.config_options import (
+    BY_NAME,
+    CLUSTER_OPTIONS,
+    LIMIT_NAMES,
+    OPTIONS,
+    read_address,
+    read_listen,
+    read_place,
+    read_secret,
+    show_listen,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +40,32 @@ def test_listen(text: str, host: str | None, port: int) -> None:
 def test_listen_that_is_not_one(text: str) -> None:
     with pytest.raises(ValueError, match="ADDR"):
         read_listen(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("2222", "*:2222"), ("OFF", "off"), ("[2001:db8::1]:22", "[2001:db8::1]:22"), ("*:22", "*:22")]
+)
+def test_a_place_or_none(text: str, place: str) -> None:
+    assert read_place(text) == place
+
+
+@pytest.mark.parametrize("text", ["", "no", "0", "::1:22"])
+def test_a_place_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"off or .*ADDR"):
+        read_place(text)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 11, "x" * 129, "with a newline\n", "with a \0 in it"])
+def test_what_is_no_password(text: str) -> None:
+    with pytest.raises(ValueError, match="a password of 12 to 128 characters"):
+        read_secret(text)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a/b", "$(reboot)", "x" * 254])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match="an address or a host name"):
+        read_address(text)
+    assert read_address("2001:db8::1") == "2001:db8::1"
 
 
 def test_every_option_has_a_field_and_help() -> None:

@@ -210,9 +210,18 @@ def test_other_variables_are_no_business_of_ours() -> None:
 
 def test_what_is_shown_reads_back_as_the_same() -> None:
     settings = resolved({"tls": "on", "listen": "[::1]:7", "client-cert": "off", "log-format": "json"}).settings
-    again = resolved({option.name: option.value(settings) for option in OPTIONS}).settings
+    again = resolved({option.name: text for option in OPTIONS if (text := option.value(settings))}).settings
     assert again == settings
 
 
 def test_what_a_person_typed_is_quoted_on_one_line() -> None:
     assert quoted("a\nb\x1b[1m") == "'a\\nb\\x1b[1m'"
+
+
+def test_a_password_is_not_shown_also_when_it_is_refused() -> None:
+    settings = resolved(environ={"THIRDVOTE_ENROLL_PASSWORD": "a password of ours"}).settings
+    assert settings.enroll_password == "a password of ours"
+    assert BY_NAME["enroll-password"].value(settings) == "set, not shown"
+    with pytest.raises(UserError, match="THIRDVOTE_ENROLL_PASSWORD is not one, but must be a password of 12 to 128 characters") as caught:
+        resolved(environ={"THIRDVOTE_ENROLL_PASSWORD": "secret"})
+    assert "secret" not in f"{caught.value} {caught.value.hint}"

@@ -71,10 +71,34 @@ def _simulate() -> click.Command:
     return simulate
 
 
+def _join() -> click.Command:
+    from thirdvote.cli.join import join
+
+    return join
+
+
+def _setup() -> click.Command:
+    from thirdvote.cli.setup import setup
+
+    return setup
+
+
+def _remove() -> click.Command:
+    from thirdvote.cli.remove import remove
+
+    return remove
+
+
 def _ca() -> click.Command:
     from thirdvote.cli.ca import ca
 
     return ca
+
+
+def _enroll() -> click.Command:
+    from thirdvote.cli.enroll import enroll
+
+    return enroll
 
 
 def _compat() -> click.Command:
@@ -102,6 +126,7 @@ NAME_WIDTH = 10
 """The longest name, so that the groups are one table."""
 
 RUN, LOOK, STEP_IN, CERTIFICATES = "run it", "look at it", "step in when a node is lost", "let nodes in"
+DEVICE = "on the nodes of a cluster"
 STOCK, SHELL = "in place of corosync-qnetd", "in your shell"
 
 COMMANDS = {
@@ -114,7 +139,11 @@ COMMANDS = {
     "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
     "simulate": Entry(LOOK, "break simulated clusters at random, and check what must hold", _simulate),
     "release": Entry(STEP_IN, "count a lost node as off, on your word", _release),
-    "ca": Entry(CERTIFICATES, "show the authority, sign the request of a cluster", _ca),
+    "enroll": Entry(CERTIFICATES, "let nodes in for a while, or by a token", _enroll),
+    "join": Entry(DEVICE, "put the device into the cluster of this node, by a token", _join),
+    "setup": Entry(DEVICE, "put the device into a cluster from outside, over ssh", _setup),
+    "remove": Entry(DEVICE, "take the device out of a cluster again", _remove),
+    "ca": Entry(CERTIFICATES, "show the authority; sign, list, revoke and renew certificates", _ca),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(SHELL, "print the script with which a shell completes our commands", _completion),
 }

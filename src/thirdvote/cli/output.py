@@ -94,11 +94,16 @@ def can_ask() -> bool:
 
 
 def ask(question: str) -> str:
-    """One line of a person, without blanks around it; the question goes to standard error, so that it is seen beside `> file`."""
+    """One line of a person, without blanks around it."""
+    prompt(question)
+    return sys.stdin.readline().strip()
+
+
+def prompt(question: str) -> None:
+    """On standard error, so that it is seen beside `> file`."""
     sys.stdout.flush()
     sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
 
 
 def run(command: Callable[[], int]) -> int:

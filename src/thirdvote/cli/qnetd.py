@@ -14,11 +14,14 @@ from thirdvote.cli.lock_file import LockFile
 from thirdvote.cli.qnetd_options import LOCAL_SOCKET_FILE, NSS_DATABASE, PROGRAM, CommandLine, Ended, parse
 from thirdvote.cli.settings import load
 from thirdvote.cli.voter import Start
-from thirdvote.config import Settings
+from thirdvote.config import OFF, Settings
 from thirdvote.domain import TlsSupport
 from thirdvote.errors import UserError
 
-STOCK_DEFAULTS = Settings(tls=TlsSupport.SUPPORTED, qnetd_socket=LOCAL_SOCKET_FILE, certificates=NSS_DATABASE)
+STOCK_DEFAULTS = Settings(
+    tls=TlsSupport.SUPPORTED, qnetd_socket=LOCAL_SOCKET_FILE, certificates=NSS_DATABASE, enroll_ssh=OFF, enroll_https=OFF
+)
+"""Who runs the stock names has an SSH server beside them, as before."""
 
 STANDARD_ERROR = 2
 

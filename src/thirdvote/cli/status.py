@@ -54,6 +54,8 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", found["data"]),
         ("ledger", _ledger(found["ledger"])),
     ]
+    if found.get("enrolment") is not None:
+        lines.append(("enrolment", _enrolment(found["enrolment"])))
     if found["test_algorithm"]:
         lines.append(("algorithms", "test is served: in such a cluster every partition has the vote"))
     return lines
@@ -67,6 +69,14 @@ def _ledger(ledger: dict[str, Any]) -> str:
     return f"{ledger['path']}, {counted(ledger['records'], 'record')}{past}"
 
 
+def _enrolment(enrolment: dict[str, Any]) -> str:
+    """That it does not run is a problem, and is told there."""
+    if enrolment["pid"] is None:
+        return "does not run"
+    always = "a window is open all the time (enroll-always); " if enrolment["always"] else ""
+    return f"{always}`thirdvote enroll status` shows who may come in"
+
+
 def _local(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
@@ -78,6 +88,10 @@ def problems_of(found: dict[str, Any], clusters: list[dict[str, Any]]) -> list[s
         problems.insert(0, f"{found['connections']} of {found['connections_max']} possible connections are in use")
     if found["history"]["problem"]:
         problems.insert(0, f"the history is not written: {found['history']['problem']}")
+    problems += [warned["text"] for warned in found["certificates"]["warnings"]]
+    enrolment = found.get("enrolment")
+    if enrolment is not None and enrolment["pid"] is None:
+        problems.insert(0, "the enrolment does not run, so no node can be let in: the log says why; it is started again by itself")
     ledger = found["ledger"]
     if ledger["state"] != "ok":
         hint = f" (hint: {ledger['hint']})" if ledger["hint"] else ""

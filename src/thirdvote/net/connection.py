@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 from thirdvote.arbiter.interface import Disconnected, Ending, Input, Received, Secured
 from thirdvote.config import Limits
-from thirdvote.net.tls import TlsPump, describe
+from thirdvote.net.tls import PeerCertificate, TlsPump, describe
 
 TURN_BYTES = 4_096
 """Taken from one connection in its turn. The shortest messages cost about 10 us for 12 bytes, so a turn is a few ms at most."""
@@ -46,6 +46,9 @@ class Shell(Protocol):
 
     def linger(self, connection: Connection) -> None:
         """Abort it when what is queued for it does not leave soon."""
+
+    def refusal_of(self, certificate: PeerCertificate) -> str | None:
+        """Why a connection that shows this certificate is not served; None: it is."""
 
     def lost(self, connection: Connection, refused: bool, event: Disconnected) -> None:
         """It is gone; `refused` when that was our wish, for something that a person may have to mend."""
@@ -162,7 +165,12 @@ class Connection(asyncio.BufferedProtocol):
     def _shake_hands(self, pump: TlsPump) -> bool:
         if pump.shake_hands():
             self._acknowledge_at_once()
-            self._shell.feed(Secured(self.number, pump.certificate_names()))
+            certificate = pump.peer_certificate()
+            refusal = None if certificate is None else self._shell.refusal_of(certificate)
+            if refusal is not None:
+                self.close(refusal, refused=True)
+                return False
+            self._shell.feed(Secured(self.number, () if certificate is None else certificate.names))
             return True
         if pump.fed > HANDSHAKE_BYTES_MAX:
             self.abort(f"TLS handshake of more than {HANDSHAKE_BYTES_MAX} bytes", refused=True)
@@ -228,10 +236,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._write_out(self._pump)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, refused: bool = False) -> None:
         """Ends it when what is queued has left."""
         if self._end is not None:
             return
+        self._refused = refused
         if self._pump is not None and self._pump.established:
             self._pump.say_goodbye()
             self._write_out(self._pump)
@@ -251,6 +260,13 @@ class Connection(asyncio.BufferedProtocol):
             self._refused = refused
         if self._transport is not None:
             self._transport.abort()
+
+    def peer_certificate(self) -> PeerCertificate | None:
+        """None before the handshake is over, and where no certificate is asked for."""
+        return self._pump.peer_certificate() if self._pump is not None and self._pump.established else None
+
+    def peer_fingerprint(self) -> str:
+        return "" if self._pump is None else self._pump.peer_fingerprint()
 
     def all_acknowledged(self) -> bool:
         """Whether the peer's kernel has all that we sent."""

@@ -16,6 +16,8 @@ from thirdvote.arbiter.interface import Level, Release
 from thirdvote.arbiter.snapshot import HolderSnapshot
 from thirdvote.config import Limits
 from thirdvote.domain import ClusterName, NodeId, printable
+from thirdvote.errors import UserError
+from thirdvote.net.certificates import Certificates
 from thirdvote.net.history import OPERATOR, History, Unreadable
 from thirdvote.net.history_file import Selection
 from thirdvote.net.log import LEVELS, Event
@@ -47,12 +49,18 @@ class Control:
     """`status` gives what belongs to the process, `shutdown` ends it; `history` is None when it is off."""
 
     def __init__(
-        self, voter: Voter, status: Callable[[], dict[str, Any]], shutdown: Callable[[], None], history: History | None = None
+        self,
+        voter: Voter,
+        status: Callable[[], dict[str, Any]],
+        shutdown: Callable[[], None],
+        certificates: Certificates,
+        history: History | None = None,
     ) -> None:
         self._voter = voter
         self._status = status
         self._shutdown = shutdown
         self._history = history
+        self._certificates = certificates
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._commands: Mapping[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]] = {
@@ -61,6 +69,8 @@ class Control:
             "shutdown": self._answer_shutdown,
             "release": self._answer_release,
             "history": self._answer_history,
+            "certificates": self._answer_certificates,
+            "reload-certificates": self._answer_reload,
         }
 
     @property
@@ -201,6 +211,26 @@ class Control:
         while page is not None and (page := await _next_page(pages)) is not None:
             await self._write(writer, f", {page}")
         await self._write(writer, "]}\n")
+
+    async def _answer_certificates(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        wanted = request.get("cluster")
+        names = None if wanted is None else _find(self._voter.arbiter, wanted)
+        await self._write(writer, '{"ok": true, "certificates": [')
+        separator = ""
+        async for shown in self._certificates.shown(names):
+            await self._write(writer, separator + json.dumps(shown))
+            separator = ", "
+        await self._write(writer, "]}\n")
+
+    async def _answer_reload(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """What is revoked by now ends before the answer leaves."""
+        try:
+            ended = await self._certificates.read_again()
+        except UserError as error:
+            raise Refusal(f"the arbitrator goes on with the certificates of before: {error}", error.hint or "see its log") from None
+        text = f"certificates were read again on the word of {_peer(writer)}; connections that ended because theirs is revoked: {ended}"
+        self._voter.tell(Event(Level.WARNING if ended else Level.INFO, OPERATOR, text))
+        await self._say(writer, {"ok": True, "ended": ended})
 
     async def _subscribe(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         subscription = Subscription(request, self._limits.control_queue)

@@ -40,13 +40,16 @@ OPERATOR = "operator"
 HISTORY = "history"
 """Events that no note of the arbiter stands for; the last is about the history itself."""
 
+ENROLMENT = "enrolment"
+"""What the process that lets nodes in has to say."""
+
 KEPT_OF_CLUSTERS = frozenset(
     {
         NoteKind.REFUSED, NoteKind.JOINED, NoteKind.LEFT, NoteKind.CHANGED, NoteKind.WAITING, NoteKind.VOTE_SENT, NoteKind.DECIDED,
-        NoteKind.HELD_BACK, NoteKind.RELEASED, NoteKind.LEDGER, OPERATOR,
+        NoteKind.HELD_BACK, NoteKind.RELEASED, NoteKind.LEDGER, OPERATOR, ENROLMENT,
     }
 )  # fmt: skip
-KEPT_OF_VOTER = frozenset({STARTED, STOPPED, NoteKind.LEDGER})
+KEPT_OF_VOTER = frozenset({STARTED, STOPPED, NoteKind.LEDGER, ENROLMENT})
 
 Report = Callable[[Level, str], None]
 """For the log; called in the history's thread."""

@@ -6,6 +6,7 @@ connection feeds TLS itself instead of leaving it to the event loop.
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,21 @@ def describe(error: ssl.SSLError) -> str:
     return f"TLS failed: {_reason(error)}"
 
 
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What the other end has shown, and what was checked."""
+
+    serial_number: int
+    names: tuple[bytes, ...]
+    """DNS names, else common names."""
+    subject: str
+    authority: str
+    """Common names of who it is for, and who has signed it."""
+    valid_from: int
+    valid_until: int
+    """Seconds since 1970."""
+
+
 class TlsPump:
     """One end of one TLS stream: the server's, or a node's that asks for `server_name`.
 
@@ -129,14 +145,37 @@ class TlsPump:
         return self._outgoing.read()
 
     def certificate_names(self) -> tuple[bytes, ...]:
-        """DNS names of the peer's certificate, else its common names; empty without one that was checked, or when its names are no text.
+        """Of the peer's certificate; empty without one that was checked."""
+        certificate = self.peer_certificate()
+        return () if certificate is None else certificate.names
 
-        As in NSS, and so for stock nodes and servers, DNS names replace the common name.
-        """
+    def peer_certificate(self) -> PeerCertificate | None:
+        """None without one that was checked, or when it can not be read. TLS keeps it: nothing is stored for it."""
         try:
-            certificate: Any = self._object.getpeercert() or {}
+            found: Any = self._object.getpeercert()
+            return _peer_certificate(found) if found else None
         except ValueError:
-            return ()
-        common = [value for relative in certificate.get("subject", ()) for key, value in relative if key == "commonName"]
-        dns = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
-        return tuple(name.encode() for name in dns or common)
+            return None  # names that are no text, a date that is none: whoever shows it is in no cluster
+
+    def peer_fingerprint(self) -> str:
+        """SHA-256 of the peer's certificate, colons between the bytes; empty without one."""
+        found = self._object.getpeercert(binary_form=True) if self.established else None
+        return hashlib.sha256(found).digest().hex(":").upper() if found else ""
+
+
+def _peer_certificate(found: Any) -> PeerCertificate:
+    """As in NSS, and so for stock nodes and servers, DNS names replace the common name."""
+    common = _common_names(found.get("subject", ()))
+    dns = [value for kind, value in found.get("subjectAltName", ()) if kind == "DNS"]
+    return PeerCertificate(
+        serial_number=int(found["serialNumber"], 16),
+        names=tuple(name.encode() for name in dns or common),
+        subject=", ".join(common),
+        authority=", ".join(_common_names(found.get("issuer", ()))),
+        valid_from=ssl.cert_time_to_seconds(found["notBefore"]),
+        valid_until=ssl.cert_time_to_seconds(found["notAfter"]),
+    )
+
+
+def _common_names(name: Any) -> list[str]:
+    return [value for relative in name for key, value in relative if key == "commonName"]

@@ -39,6 +39,8 @@ from thirdvote.config import Settings
 from thirdvote.net.admission import Admission, group_of
 from thirdvote.net.connection import TURN_BYTES, Connection
 from thirdvote.net.log import Event, Log
+from thirdvote.net.tls import PeerCertificate
+from thirdvote.revocations import Revocations
 
 LINGER_S = 2.0
 """For the last bytes of a connection that is closed; a round trip and a retransmission."""
@@ -48,6 +50,9 @@ LATE_S = 0.2
 
 READ_FIRST_S = 0.01
 """For a turn of the loop, in which it reads what has come meanwhile."""
+
+CERTIFICATES_PER_SLICE = 16
+"""Looked at between two looks at the nodes: about a millisecond."""
 
 SUPPRESSED_EVERY_S = 10.0
 """Between two reports of how many lines were held back."""
@@ -74,6 +79,7 @@ class Voter:
         self.arbiter = arbiter
         self.limits = settings.limits
         self.context = context
+        self.revocations = Revocations()
         self.log = log
         self.admission = Admission(settings.limits, most)
         self._keep = keep or self._keep_nothing
@@ -182,6 +188,32 @@ class Voter:
         self.admission.left(connection.group, connection.joined)
         if self._emptied is not None and not self._connections:
             self._emptied.set()
+
+    # ---- certificates
+
+    def refusal_of(self, certificate: PeerCertificate) -> str | None:
+        if not self.revocations.refuse(certificate.serial_number, certificate.names):
+            return None
+        return f"its certificate {certificate.serial_number:x} for {certificate.subject!a} is revoked"
+
+    def certificate_of(self, number: int) -> tuple[PeerCertificate, str] | None:
+        """What the connection has shown, and its fingerprint; None for nothing."""
+        connection = self._connections.get(number)
+        certificate = None if connection is None else connection.peer_certificate()
+        return None if connection is None or certificate is None else (certificate, connection.peer_fingerprint())
+
+    async def end_refused(self) -> int:
+        """Ends the connections whose certificate is refused by now, a few at a time, with nodes served in between. How many they were."""
+        ended = 0
+        for index, connection in enumerate(tuple(self._connections.values())):
+            if index % CERTIFICATES_PER_SLICE == 0:
+                await asyncio.sleep(0)
+            certificate = connection.peer_certificate()
+            refusal = None if certificate is None else self.refusal_of(certificate)
+            if refusal is not None:
+                connection.close(refusal, refused=True)
+                ended += 1
+        return ended
 
     # ---- the arbiter
 

@@ -1,4 +1,4 @@
 """Certificates: the authority, the requests it signs, and the databases of the stock programs.
 
-Only `paths` and `child` may be imported by the voter: they load no cryptography, and nothing here does so by itself.
+Only `paths`, `child` and `revocation_list` may be imported by the voter: they load no cryptography, and nothing here does so by itself.
 """

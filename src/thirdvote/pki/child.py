@@ -11,8 +11,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import thirdvote
 from thirdvote.errors import UserError
@@ -29,20 +31,35 @@ class Prepared:
     paths: Paths
     created: bool
     """Certificates were made that were not there before."""
-    warnings: tuple[str, ...]
+    renewed: bool = False
+    """The server's certificate was, since it would have ended soon."""
+    warnings: tuple[Mapping[str, Any], ...] = ()
+    """`text`, and `cluster`, which is None for what is the arbitrator's own."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of our own certificates, by what they are for."""
 
 
 def prepare_data(data: Path) -> Prepared:
     """Certificates in the data directory, made if there are none. UserError."""
-    return _run("ensure", str(data))
+    return _prepared(_run("ensure", str(data)))
 
 
 def prepare_stock(folder: Path, runtime: Path, nickname: str = SERVER_NICKNAME) -> Prepared:
     """PEM files out of the NSS database in `folder`; below `runtime` when this user may not write next to it. UserError."""
-    return _run("extract", str(folder), str(runtime), nickname)
+    return _prepared(_run("extract", str(folder), str(runtime), nickname))
 
 
-def _run(*arguments: str) -> Prepared:
+def record_uses(data: Path, control: Path) -> None:
+    """Which certificates the nodes of the voter behind `control` show, into the inventory. UserError."""
+    _run("record", str(data), str(control))
+
+
+def _prepared(answer: dict[str, Any]) -> Prepared:
+    paths = Paths(**{name: Path(path) for name, path in answer["paths"].items()})
+    return Prepared(paths, answer["created"], answer["renewed"], tuple(answer["warnings"]), answer["facts"])
+
+
+def _run(*arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "thirdvote.pki", *arguments]
     try:
         ended = subprocess.run(
@@ -57,9 +74,8 @@ def _run(*arguments: str) -> Prepared:
         raise UserError(f"the interpreter {sys.executable} can not be run ({reason})", hint) from None
     if ended.returncode:
         raise _failure(ended.stderr, ended.returncode)
-    answer = json.loads(ended.stdout)
-    paths = Paths(**{name: Path(path) for name, path in answer["paths"].items()})
-    return Prepared(paths, answer["created"], tuple(answer["warnings"]))
+    answer: dict[str, Any] = json.loads(ended.stdout)
+    return answer
 
 
 def _environment() -> dict[str, str]:

@@ -46,12 +46,56 @@ def check_clock(now: datetime) -> None:
 
 
 def new_authority(key: AuthorityKey, now: datetime) -> Authority:
-    name = _name(AUTHORITY_NAME)
+    return _authority(AUTHORITY_NAME, 0, key, now)
+
+
+def following_authority(key: AuthorityKey, name_before: str, now: datetime) -> Authority:
+    """The one that takes over from the authority of that name. It has another name, so that whoever looks for a certificate's issuer finds
+    one, and lets one authority below it: the one before, for as long as the server's certificate is of that."""
+    return _authority(_following_name(name_before), 1, key, now)
+
+
+def cross_certificate(old: x509.Certificate, new: Authority, now: datetime) -> x509.Certificate:
+    """The old authority, signed by the new one: a node that trusts only the new one gets from the server's certificate to it."""
+    identifier = _authority_identifier(new.certificate)
+    assert identifier is not None, "those that we make have one"
+    return (
+        _builder(old.subject, new.certificate.subject, now, min(old.not_valid_after_utc, new.certificate.not_valid_after_utc))
+        .public_key(_known_kind(old))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(sign_certificates=True), critical=True)
+        .add_extension(_subject_identifier(old), critical=False)
+        .add_extension(identifier, critical=False)
+        .sign(new.key, hashes.SHA256())
+    )
+
+
+def _following_name(name: str) -> str:
+    number = name.removeprefix(AUTHORITY_NAME).strip()
+    return f"{AUTHORITY_NAME} {int(number) + 1 if number.isdecimal() else 2}"
+
+
+def _known_kind(certificate: x509.Certificate) -> RequestKey:
+    key = certificate.public_key()
+    assert isinstance(key, RequestKey), "an authority has a key of this kind, or it is not read"
+    return key
+
+
+def _subject_identifier(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    """What certificates of it point to, if it says so itself."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
+
+
+def _authority(common_name: str, path_length: int, key: AuthorityKey, now: datetime) -> Authority:
+    name = _name(common_name)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (
         _builder(name, name, now, now + VALIDITY)
         .public_key(key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(_key_usage(sign_certificates=True), critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
@@ -64,18 +108,30 @@ def server_certificate(key: RequestKey, authority: Authority, now: datetime) -> 
     return _leaf(SERVER_NAME, key, ExtendedKeyUsageOID.SERVER_AUTH, authority, now)
 
 
+def renewed_server_certificate(before: x509.Certificate, authority: Authority, now: datetime) -> x509.Certificate:
+    """For the same key, and valid from the same time on: a clock that is wrong once makes none that nodes do not accept yet."""
+    return _leaf(SERVER_NAME, _known_kind(before), ExtendedKeyUsageOID.SERVER_AUTH, authority, now, before.not_valid_before_utc)
+
+
 def cluster_certificate(key: RequestKey, cluster_name: str, authority: Authority, now: datetime) -> x509.Certificate:
     return _leaf(cluster_name, key, ExtendedKeyUsageOID.CLIENT_AUTH, authority, now)
 
 
-def _leaf(name: str, key: RequestKey, purpose: x509.ObjectIdentifier, authority: Authority, now: datetime) -> x509.Certificate:
+def _leaf(
+    name: str,
+    key: RequestKey,
+    purpose: x509.ObjectIdentifier,
+    authority: Authority,
+    now: datetime,
+    valid_from: datetime | None = None,
+) -> x509.Certificate:
     check_clock(now)
     issuer = authority.certificate
     if now >= issuer.not_valid_after_utc:
         expired = f"the certificate authority has expired on {issuer.not_valid_after_utc:%Y-%m-%d}"
         raise UserError(expired, "make a new one, and enrol the nodes anew")
     builder = (
-        _builder(_name(name), issuer.subject, now, min(now + VALIDITY, issuer.not_valid_after_utc))
+        _builder(_name(name), issuer.subject, now, leaf_end(issuer, now), valid_from)
         .public_key(key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(encipher_keys=isinstance(key, rsa.RSAPublicKey)), critical=True)
@@ -88,6 +144,11 @@ def _leaf(name: str, key: RequestKey, purpose: x509.ObjectIdentifier, authority:
     return builder.sign(authority.key, hashes.SHA256())
 
 
+def leaf_end(issuer: x509.Certificate, now: datetime) -> datetime:
+    """Of a certificate that is signed now."""
+    return min(now + VALIDITY, issuer.not_valid_after_utc)
+
+
 def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
     """None for an authority that names no key, as the stock tool makes it: then there is nothing to point to."""
     try:
@@ -97,7 +158,9 @@ def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifi
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, now: datetime, until: datetime) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, now: datetime, until: datetime, valid_from: datetime | None = None
+) -> x509.CertificateBuilder:
     # Random serial numbers: NSS refuses a second certificate with the issuer and number of one it knows, and authorities made
     # anew all have the same name.
     return (
@@ -105,7 +168,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, now: datetime, until: dateti
         .subject_name(subject)
         .issuer_name(issuer)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_before(now - CLOCK_SKEW if valid_from is None else min(valid_from, now - CLOCK_SKEW))
         .not_valid_after(until)
     )
 

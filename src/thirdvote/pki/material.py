@@ -11,9 +11,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509.oid import NameOID
 
 from thirdvote.errors import UserError
 from thirdvote.pki import files
+from thirdvote.pki.inventory import Signed
 from thirdvote.pki.issue import AuthorityKey
 
 
@@ -32,6 +34,18 @@ class CertificateFacts:
     valid_until: datetime
     key: str
     file: Path
+
+    def as_json(self) -> dict[str, str]:
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "serial_number": self.serial_number,
+            "fingerprint_sha256": self.fingerprint_sha256,
+            "valid_from": self.valid_from.isoformat(),
+            "valid_until": self.valid_until.isoformat(),
+            "key": self.key,
+            "file": str(self.file),
+        }
 
 
 _RESTORE = "restore it from a backup"
@@ -107,6 +121,28 @@ def describe(role: str, certificate: x509.Certificate, path: Path) -> Certificat
         key=key_type(certificate.public_key()),
         file=path,
     )
+
+
+def signed(certificate: x509.Certificate, cluster_name: str, way: str, asked_by: str, now: datetime | None) -> Signed:
+    """For the inventory; `now` is None when it is not known when it was signed."""
+    facts = describe("cluster", certificate, Path())
+    return Signed(
+        serial_number=facts.serial_number,
+        authority=common_name(certificate.issuer),
+        cluster=cluster_name,
+        subject=facts.subject,
+        fingerprint_sha256=facts.fingerprint_sha256,
+        way=way,
+        asked_by=asked_by,
+        signed_at=now,
+        valid_from=facts.valid_from,
+        valid_until=facts.valid_until,
+    )
+
+
+def common_name(name: x509.Name) -> str:
+    """The first one; empty without any."""
+    return next((str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
 def key_type(key: PublicKeyTypes) -> str:

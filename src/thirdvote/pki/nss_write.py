@@ -1,4 +1,4 @@
-"""A database as NSS would make it, with an empty password, without NSS. Keys on an elliptic curve only."""
+"""A database as NSS would make it, with an empty password, without NSS."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from thirdvote.pki import material, nss_format, nss_objects
-from thirdvote.pki.nss_objects import Attribute, KeyType, ObjectClass, Trust
+from thirdvote.pki import material, nss_format, nss_keys, nss_objects
+from thirdvote.pki.issue import AuthorityKey
+from thirdvote.pki.nss_objects import Attribute, ObjectClass, Trust
 
 _OBJECT_IDS = 0x3FFF_FFFF
 """The two upper bits tell NSS which of its databases an object is in."""
 
-_P256 = bytes.fromhex("06082a8648ce3d030107")
-
 _YES, _NO = nss_objects.boolean(True), nss_objects.boolean(False)
 
-_PUBLIC_SIGNED = (
-    Attribute.TRUST_SERVER_AUTH, Attribute.TRUST_CLIENT_AUTH, Attribute.TRUST_CODE_SIGNING, Attribute.TRUST_EMAIL_PROTECTION,
-    Attribute.TRUST_STEP_UP_APPROVED, Attribute.CERTIFICATE_SHA1, Attribute.CERTIFICATE_MD5,
+_SIGNED = frozenset(
+    {
+        Attribute.MODULUS, Attribute.PUBLIC_EXPONENT,
+        Attribute.TRUST_SERVER_AUTH, Attribute.TRUST_CLIENT_AUTH, Attribute.TRUST_CODE_SIGNING, Attribute.TRUST_EMAIL_PROTECTION,
+        Attribute.TRUST_STEP_UP_APPROVED, Attribute.CERTIFICATE_SHA1, Attribute.CERTIFICATE_MD5,
+    }
 )  # fmt: skip
-"""NSS believes these only with a signature, which it keeps in the other file."""
+"""NSS believes these only with a signature, which it keeps in the file of the keys."""
 
 _Object = Mapping[Attribute, bytes]
 
@@ -38,14 +38,16 @@ _Object = Mapping[Attribute, bytes]
 class NewEntry:
     nickname: str
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-    """On P-256."""
+    key: AuthorityKey
+    """On P-256, or RSA."""
     authority: bool
     """Trusted to sign servers and clients."""
 
 
 def write(folder: Path, entries: list[NewEntry], lasting_folder: Path) -> None:
-    """Makes cert9.db, key4.db and pkcs11.txt in `folder`, to be moved to `lasting_folder`. sqlite3.Error, OSError."""
+    """Makes cert9.db, key4.db and pkcs11.txt in `folder`, to be moved to `lasting_folder`. sqlite3.Error, OSError, UserError."""
+    for entry in entries:
+        nss_keys.check(entry.key)
     secret = nss_format.Secret(secrets.token_bytes(nss_format.SALT_BYTES))
     first = secrets.randbelow(_OBJECT_IDS >> 1)
     with (
@@ -73,17 +75,22 @@ def _create(path: Path, table: str) -> sqlite3.Connection:
 def _insert_entry(
     certificates: sqlite3.Connection, keys: sqlite3.Connection, secret: nss_format.Secret, entry: NewEntry, object_id: int
 ) -> None:
-    value, point = _private_value(entry.key), _point(entry.key)
-    private = {**_private_key(point), Attribute.VALUE: secret.encrypt(value)}
+    found_by = nss_keys.public_value(entry.key)
+    plain = nss_keys.secrets(entry.key)
+    for attribute, value in plain.items():
+        _insert_signature(keys, "key", object_id, attribute, secret.sign(0, attribute, value))
+    private = {**_private_key(entry.key, found_by), **{attribute: secret.encrypt(value) for attribute, value in plain.items()}}
+    public = [_public_key(entry.key, found_by), _certificate(entry, found_by), *([_trust(entry.certificate)] if entry.authority else [])]
     _insert(keys, nss_objects.KEYS_TABLE, object_id, private)
-    _insert_signature(keys, "key", object_id, Attribute.VALUE, secret.sign(0, Attribute.VALUE, value))
-    _insert(certificates, nss_objects.CERTIFICATES_TABLE, object_id + 1, _public_key(point))
-    _insert(certificates, nss_objects.CERTIFICATES_TABLE, object_id + 2, _certificate(entry, point))
-    if entry.authority:
-        trust = _trust(entry.certificate)
-        _insert(certificates, nss_objects.CERTIFICATES_TABLE, object_id + 3, trust)
-        for attribute in _PUBLIC_SIGNED:
-            _insert_signature(keys, "cert", object_id + 3, attribute, secret.sign(object_id + 3, attribute, trust[attribute]))
+    _sign(keys, "key", object_id, private, secret)
+    for number, item in enumerate(public, start=object_id + 1):
+        _insert(certificates, nss_objects.CERTIFICATES_TABLE, number, item)
+        _sign(keys, "cert", number, item, secret)
+
+
+def _sign(keys: sqlite3.Connection, database: str, object_id: int, item: _Object, secret: nss_format.Secret) -> None:
+    for attribute in sorted(_SIGNED & item.keys()):
+        _insert_signature(keys, database, object_id, attribute, secret.sign(object_id, attribute, item[attribute]))
 
 
 def _insert(connection: sqlite3.Connection, table: str, object_id: int, item: _Object) -> None:
@@ -98,49 +105,39 @@ def _insert_signature(keys: sqlite3.Connection, database: str, object_id: int, a
     keys.execute("INSERT INTO metaData (id, item1) VALUES (?, ?)", (name, signature))
 
 
-def _private_key(point: bytes) -> dict[Attribute, bytes]:
+def _private_key(key: AuthorityKey, found_by: bytes) -> dict[Attribute, bytes]:
     return {
-        **_key(ObjectClass.PRIVATE_KEY, point, private=True),
+        **_key(ObjectClass.PRIVATE_KEY, found_by, private=True),
+        **nss_keys.private_half(key),
         Attribute.SENSITIVE: _YES,
-        Attribute.DECRYPT: _NO,
-        Attribute.UNWRAP: _NO,
-        Attribute.SIGN: _YES,
-        Attribute.SIGN_RECOVER: _NO,
         Attribute.EXTRACTABLE: _YES,
         Attribute.NEVER_EXTRACTABLE: _NO,
         Attribute.ALWAYS_SENSITIVE: _YES,
-        Attribute.PUBLIC_VALUE: point,
+        Attribute.PUBLIC_VALUE: found_by,
     }
 
 
-def _public_key(point: bytes) -> dict[Attribute, bytes]:
+def _public_key(key: AuthorityKey, found_by: bytes) -> dict[Attribute, bytes]:
     return {
-        **_key(ObjectClass.PUBLIC_KEY, point, private=False),
-        Attribute.ENCRYPT: _NO,
-        Attribute.WRAP: _NO,
-        Attribute.VERIFY: _YES,
-        Attribute.VERIFY_RECOVER: _NO,
+        **_key(ObjectClass.PUBLIC_KEY, found_by, private=False),
+        **nss_keys.public_half(key),
         Attribute.NEVER_EXTRACTABLE: _YES,
-        Attribute.EC_POINT: nss_format.encode(nss_format.OCTET_STRING, point),
     }
 
 
-def _key(object_class: ObjectClass, point: bytes, private: bool) -> dict[Attribute, bytes]:
+def _key(object_class: ObjectClass, found_by: bytes, private: bool) -> dict[Attribute, bytes]:
     return {
         **_common(object_class, private),
         Attribute.LABEL: nss_objects.EMPTY,
-        Attribute.KEY_TYPE: nss_objects.integer(KeyType.EC),
         Attribute.SUBJECT: nss_objects.EMPTY,
-        Attribute.ID: _id(point),
-        Attribute.DERIVE: _YES,
+        Attribute.ID: _id(found_by),
         Attribute.START_DATE: nss_objects.EMPTY,
         Attribute.END_DATE: nss_objects.EMPTY,
         Attribute.LOCAL: _NO,
-        Attribute.EC_PARAMS: _P256,
     }
 
 
-def _certificate(entry: NewEntry, point: bytes) -> dict[Attribute, bytes]:
+def _certificate(entry: NewEntry, found_by: bytes) -> dict[Attribute, bytes]:
     certificate = entry.certificate
     return {
         **_common(ObjectClass.CERTIFICATE, private=False),
@@ -150,7 +147,7 @@ def _certificate(entry: NewEntry, point: bytes) -> dict[Attribute, bytes]:
         Attribute.ISSUER: certificate.issuer.public_bytes(),
         Attribute.SERIAL_NUMBER: nss_format.encode_integer(certificate.serial_number),
         Attribute.SUBJECT: certificate.subject.public_bytes(),
-        Attribute.ID: _id(point),
+        Attribute.ID: _id(found_by),
     }
 
 
@@ -181,17 +178,9 @@ def _common(object_class: ObjectClass, private: bool) -> dict[Attribute, bytes]:
     }
 
 
-def _id(point: bytes) -> bytes:
+def _id(found_by: bytes) -> bytes:
     """How NSS finds the key of a certificate."""
-    return hashlib.sha1(point, usedforsecurity=False).digest()
-
-
-def _private_value(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_numbers().private_value.to_bytes(32, "big")
-
-
-def _point(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    return hashlib.sha1(found_by, usedforsecurity=False).digest()
 
 
 def _modules(folder: Path) -> str:

@@ -17,6 +17,51 @@ FOLDER = "pki"
 
 
 @dataclass(frozen=True, slots=True)
+class Folder:
+    """All that may be in the data directory's folder of certificates. What is not there yet has its place, too."""
+
+    path: Path
+
+    @property
+    def authority(self) -> Path:
+        """Who signs; every node that is let in gets a copy."""
+        return self.path / "ca.crt"
+
+    @property
+    def authority_key(self) -> Path:
+        """No part of `Paths`, because the voter has no use for it."""
+        return self.path / "ca.key"
+
+    @property
+    def server(self) -> Path:
+        """While authorities change, with what leads from the old one to the new one behind it."""
+        return self.path / "server.crt"
+
+    @property
+    def server_key(self) -> Path:
+        return self.path / "server.key"
+
+    @property
+    def old_authority(self) -> Path:
+        """There while authorities change: who signed before, and still signs the server's certificate."""
+        return self.path / "old-ca.crt"
+
+    @property
+    def old_authority_key(self) -> Path:
+        return self.path / "old-ca.key"
+
+    @property
+    def coming_authority(self) -> Path:
+        """There for a moment, at the beginning of a change."""
+        return self.path / "new-ca.crt"
+
+    @property
+    def trusted(self) -> Path:
+        """There while authorities change: both of them, for the voter."""
+        return self.path / "trusted.crt"
+
+
+@dataclass(frozen=True, slots=True)
 class Paths:
     """PEM files that a voter needs: who signs the nodes' certificates, and what it shows of itself."""
 
@@ -25,14 +70,18 @@ class Paths:
     server_key: Path
 
 
+def folder_in(data: Path) -> Folder:
+    return Folder(data / FOLDER)
+
+
 def data_directory(data: Path) -> Paths:
-    folder = data / FOLDER
-    return Paths(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+    """`ca_certificate` is what new nodes get; a voter trusts `folder_in(data).trusted` instead while that is there."""
+    folder = folder_in(data)
+    return Paths(folder.authority, folder.server, folder.server_key)
 
 
 def ca_key(data: Path) -> Path:
-    """No part of `Paths`, because the voter has no use for it."""
-    return data / FOLDER / "ca.key"
+    return folder_in(data).authority_key
 
 
 def stock_directory(folder: Path) -> Paths:

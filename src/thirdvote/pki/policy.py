@@ -31,6 +31,9 @@ RSA_EXPONENT_MIN = 65_537
 CURVES = (ec.SECP256R1, ec.SECP384R1)
 """What NSS on the nodes does in TLS; it has no Ed25519 there."""
 
+_AUTHORITY = re.compile(rf"{AUTHORITY_NAME}( \d+)?", re.IGNORECASE)
+"""Those that follow an authority have a number behind its name."""
+
 _PEM = re.compile(rb"-----BEGIN (NEW )?CERTIFICATE REQUEST-----(.*?)-----END (?:NEW )?CERTIFICATE REQUEST-----", re.DOTALL)
 
 
@@ -56,7 +59,7 @@ def check_name(cluster_name: str) -> None:
             f"the cluster name {cluster_name!r} has an asterisk",
             "a stock server would let it into other clusters: change it in corosync.conf",
         )
-    if cluster_name.casefold() in (SERVER_NAME.casefold(), AUTHORITY_NAME.casefold()):
+    if cluster_name.casefold() == SERVER_NAME.casefold() or _AUTHORITY.fullmatch(cluster_name):
         raise RequestRefused(f"no cluster may be called {cluster_name!r}", "nodes would take it for the arbitrator: choose another name")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 
 from thirdvote.errors import UserError
-from thirdvote.pki import files, issue, material, nss_objects, nss_read, nss_write, policy
+from thirdvote.pki import expiry, files, issue, material, nss_objects, nss_read, nss_write, policy
 from thirdvote.pki.issue import Authority
 from thirdvote.pki.nss_read import PASSWORD_FILE, Database, Entry
 from thirdvote.pki.paths import AUTHORITY_NICKNAME, FOLDER, SERVER_NICKNAME, Paths, cluster_certificate, stock_directory
@@ -23,6 +23,8 @@ AUTHORITY_FILE = "qnetd-cacert.crt"
 
 SERIAL_AFTER_START = 102
 """What the stock tool has counted to when it has made two certificates. Ours have random numbers: see `issue`."""
+
+SERIAL_DIGITS_MAX = 20
 
 CLUSTER_MODE = 0o640
 
@@ -47,19 +49,33 @@ def exists(folder: Path) -> bool:
 
 
 def initialize(folder: Path, modes: Modes, report: Report, now: datetime | None = None) -> None:
-    """Authority, server certificate and the database with both. UserError.
-
-    The certificates' file is written last and counts as the database: after a crash before it, this can be repeated.
-    """
+    """Authority, server certificate and the database with both. UserError."""
     now = now or datetime.now(UTC)
     issue.check_clock(now)
+    authority_key, key = issue.new_key(), issue.new_key()
+    authority = issue.new_authority(authority_key, now)
+    server = issue.server_certificate(key.public_key(), authority, now)
+    entries = [
+        nss_write.NewEntry(AUTHORITY_NICKNAME, authority.certificate, authority_key, authority=True),
+        nss_write.NewEntry(SERVER_NICKNAME, server, key, authority=False),
+    ]
+    _write_database(folder, modes, entries, SERIAL_AFTER_START, "Creating new CA", report)
+
+
+def write(folder: Path, entries: list[nss_write.NewEntry], serial_number: int, report: Report) -> None:
+    """A database of certificates that are there already, the authority's first. UserError."""
+    _write_database(folder, GROUP_WRITES, entries, serial_number, "Importing existing CA", report)
+
+
+def _write_database(folder: Path, modes: Modes, entries: list[nss_write.NewEntry], serial_number: int, what: str, report: Report) -> None:
+    """The certificates' file is written last and counts as the database: after a crash before it, this can be repeated. UserError."""
     try:
         owner = _make_folder(folder, modes, report)
         with files.locked(folder):
             report("Creating new key and cert db")
             _make_noise(folder, modes, owner, report)
-            report("Creating new CA")
-            _write_all(folder, modes, owner, now)
+            report(what)
+            _write_all(folder, modes, owner, entries, serial_number)
     except OSError as error:
         raise files.unusable(error, folder, "directory of the certificate database") from None
     report(f"QNetd CA certificate is exported as {folder / AUTHORITY_FILE}")
@@ -95,6 +111,17 @@ def extract_server(folder: Path, runtime: Path | None, nickname: str = SERVER_NI
     }
     places = [stock_directory(folder)] + ([stock_directory(runtime / FOLDER)] if runtime is not None else [])
     return _up_to_date(places, contents) or _extract(places, contents)
+
+
+def warnings(folder: Path, nickname: str = SERVER_NICKNAME, now: datetime | None = None) -> list[expiry.Warned]:
+    """What ends soon of what the database has for a server. UserError."""
+    now = now or datetime.now(UTC)
+    database = nss_read.read(folder)
+    server, _ = _server(database, nickname)
+    until = max(entry.certificate.not_valid_after_utc for entry in _authorities(database))
+    return expiry.stock_warnings(folder, "server", server.not_valid_after_utc, now) + expiry.stock_warnings(
+        folder, "authority's", until, now
+    )
 
 
 def _up_to_date(places: list[Paths], contents: dict[str, bytes]) -> Paths | None:
@@ -175,17 +202,11 @@ def _make_noise(folder: Path, modes: Modes, owner: files.Owner | None, report: R
     files.write(path, f"{secrets.token_hex(20)}\n".encode(), modes.file, "noise file", owner)
 
 
-def _write_all(folder: Path, modes: Modes, owner: files.Owner | None, now: datetime) -> None:
-    authority_key, key = issue.new_key(), issue.new_key()
-    authority = issue.new_authority(authority_key, now)
-    server = issue.server_certificate(key.public_key(), authority, now)
-    entries = [
-        nss_write.NewEntry(AUTHORITY_NICKNAME, authority.certificate, authority_key, authority=True),
-        nss_write.NewEntry(SERVER_NICKNAME, server, key, authority=False),
-    ]
+def _write_all(folder: Path, modes: Modes, owner: files.Owner | None, entries: list[nss_write.NewEntry], serial_number: int) -> None:
+    authority = entries[0].certificate
     files.write(folder / PASSWORD_FILE, b"", modes.file, "password file", owner)
-    files.write(folder / SERIAL_FILE, f"{SERIAL_AFTER_START}\n".encode(), modes.file, "serial number file", owner)
-    exported = _text(authority.certificate) + material.certificate_pem(authority.certificate)
+    files.write(folder / SERIAL_FILE, f"{serial_number}\n".encode(), modes.file, "serial number file", owner)
+    exported = _text(authority) + material.certificate_pem(authority)
     files.write(folder / AUTHORITY_FILE, exported, files.CERTIFICATE_MODE, "certificate of the authority", owner)
     with files.unfinished_folder(folder) as unfinished:
         try:
@@ -204,7 +225,7 @@ def _count(folder: Path, owner: files.Owner | None) -> None:
     path = folder / SERIAL_FILE
     mode = path.stat().st_mode & 0o777 if files.is_there(path) else GROUP_READS.file
     text = files.read(path, "serial number file").strip() if files.is_there(path) else b""
-    number = int(text) if text.isdigit() and len(text) < 20 else SERIAL_AFTER_START
+    number = int(text) if text.isdigit() and len(text) < SERIAL_DIGITS_MAX else SERIAL_AFTER_START
     files.write(path, f"{number + 1}\n".encode(), mode, "serial number file", owner)
 
 

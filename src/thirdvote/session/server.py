@@ -396,10 +396,15 @@ class ServerSession:
         if self.policy.tls is TlsSupport.REQUIRED and self.security is Security.PLAIN:
             return self._refuse(ReplyCode.TLS_REQUIRED, number, "no TLS, which this server requires")
         if self.policy.client_certificate and self.security is Security.SECURED and not self.certificate_verified:
-            names = ", ".join(ascii(name)[1:] for name in self._certificate_names) or "none"
-            claim = "may have only one name" if len(frozenset(self._certificate_names)) > 1 else "the node says it is of another cluster"
-            return self._end(f"the client certificate is for {names}, {claim}")
+            return self._end(self._wrong_certificate())
         return None
+
+    def _wrong_certificate(self) -> str:
+        """The name that it says it has is in the log line already."""
+        names = ", ".join(ascii(name)[1:] for name in self._certificate_names) or "none"
+        if len(frozenset(self._certificate_names)) > 1:
+            return f"the client certificate is for {names}, may have only one name"
+        return f"the client certificate is for {names}, the node says it is of another cluster; one that was renamed is to be enrolled anew"
 
     # ---- outputs
 

@@ -96,7 +96,7 @@ class OwnNames(Arbitrator):
 
     def __init__(self, switch: Switch, folder: Path, options: tuple[str, ...] = ()) -> None:
         super().__init__(switch, folder)
-        self.options = options
+        self.options = ("--enroll-ssh", "off", "--enroll-https", "off", *options)
 
     def make_authority(self) -> Path:
         self.start_server()

@@ -7,7 +7,7 @@ import pytest
 from thirdvote.cli.demo import address, certified, scene_rows
 from thirdvote.cli.demo_story import Line, Scene
 from thirdvote.errors import UserError
-from thirdvote.pki import store
+from thirdvote.pki import inventory, store
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,11 @@ def test_the_certificate_is_the_authoritys_and_no_file_of_it_stays(tmp_path: Pat
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     data.mkdir()
     store.ensure(data)
-    before = sorted(data.rglob("*"))
+    before = list(data.rglob("*"))
     assert certified(data, "demo-test").cert_store_stats()["x509_ca"] == 1
     assert list(temporary.iterdir()) == []
-    assert sorted(data.rglob("*")) == before
+    assert sorted(data.rglob("*")) == sorted([*before, data / "pki" / "inventory.db"])
+    assert [each.way for each in inventory.every(data / "pki")] == ["demo"]
 
 
 def test_without_an_authority_there_is_a_remedy(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ def test_what_is_not_usual_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "[::]:5403, no TLS\n" in shown
     assert "2 nodes in 0 clusters, 1 connection not in a cluster yet" in shown
     assert "test is served" in shown
+
+
+def test_what_is_to_be_known_of_certificates_is_a_problem() -> None:
+    warned = [{"text": "ca.crt expires on 2026-12-24", "cluster": None}, {"text": "the certificate of 'web' expires", "cluster": "web"}]
+    found = STATUS | {"connections": 0, "certificates": {"revoked": 0, "warnings": warned}}
+    assert problems_of(found, []) == ["ca.crt expires on 2026-12-24", "the certificate of 'web' expires"]
 
 
 def test_a_server_that_is_nearly_full_is_a_problem() -> None:
@@ -89,3 +96,21 @@ def test_a_vote_that_waits_is_one_problem_and_not_two() -> None:
 def test_a_history_that_is_not_written_is_a_problem() -> None:
     failing = STATUS | {"connections": 0, "history": {"kept": True, "problem": "database or disk is full"}}
     assert problems_of(failing, []) == ["the history is not written: database or disk is full"]
+
+
+@pytest.mark.parametrize(
+    ("enrolment", "line"),
+    [
+        ({"pid": 7, "restarts": 0, "always": False}, "`thirdvote enroll status` shows who may come in"),
+        (
+            {"pid": 7, "restarts": 0, "always": True},
+            "a window is open all the time (enroll-always); `thirdvote enroll status` shows who may come in",
+        ),
+        ({"pid": None, "restarts": 3, "always": False}, "does not run"),
+    ],
+)
+def test_how_nodes_are_let_in(tmp_path: Path, capsys: pytest.CaptureFixture[str], enrolment: dict[str, Any], line: str) -> None:
+    status(tmp_path / "c", enrolment=enrolment)
+    shown = capsys.readouterr().out
+    assert re.search(rf"^enrolment +{re.escape(line)}$", shown, re.MULTILINE), shown
+    assert ("the enrolment does not run, so no node can be let in" in shown) is (enrolment["pid"] is None)

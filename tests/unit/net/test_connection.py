@@ -15,7 +15,7 @@ from tests.tls_material import Authority, make_authority
 from thirdvote.arbiter.interface import Disconnected, Ending, Input, Received, Secured
 from thirdvote.config import Limits
 from thirdvote.net.connection import HANDSHAKE_BYTES_MAX, TURN_BYTES, Connection, prepare_socket
-from thirdvote.net.tls import CertificatePaths, TlsPump, server_context
+from thirdvote.net.tls import CertificatePaths, PeerCertificate, TlsPump, server_context
 
 PATIENCE_S = 20.0
 
@@ -26,6 +26,7 @@ class Shell:
         self.read_buffer = bytearray(TURN_BYTES)
         self.heard: list[Input] = []
         self.refused: list[bool] = []
+        self.refusal: str | None = None
         self.lingering: list[Connection] = []
         self.news = asyncio.Event()
 
@@ -38,6 +39,9 @@ class Shell:
 
     def linger(self, connection: Connection) -> None:
         self.lingering.append(connection)
+
+    def refusal_of(self, certificate: PeerCertificate) -> str | None:
+        return self.refusal
 
     def lost(self, connection: Connection, refused: bool, event: Disconnected) -> None:
         self.refused.append(refused)

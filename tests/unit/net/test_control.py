@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from thirdvote.arbiter.interface import Connected, Input, Level, Received, Relea
 from thirdvote.arbiter.snapshot import HolderSnapshot
 from thirdvote.config import Limits
 from thirdvote.domain import Algorithm, ClusterName, NodeId, RingId, TieBreaker, TieBreakerMode
+from thirdvote.errors import UserError
+from thirdvote.net.certificates import Certificates, Load, Loaded
 from thirdvote.net.control import Control
 from thirdvote.net.history import History
 from thirdvote.net.local_socket import open_local_socket
@@ -57,11 +60,18 @@ class Here:
 
 
 @asynccontextmanager
-async def control(folder: Path, limits: Limits | None = None, history: History | None = None) -> AsyncIterator[Here]:
-    async with voter_here() as here:
+async def control(
+    folder: Path,
+    limits: Limits | None = None,
+    history: History | None = None,
+    context: ssl.SSLContext | None = None,
+    load: Load | None = None,
+) -> AsyncIterator[Here]:
+    async with voter_here(context) as here:
         here.voter.limits = limits or here.voter.limits
         shutdowns: list[int] = []
-        served = Control(here.voter, lambda: {"pid": 1}, lambda: shutdowns.append(1), history)
+        certificates = Certificates(here.voter, Loaded(here.voter.context), load or (lambda: Loaded(here.voter.context)))
+        served = Control(here.voter, lambda: {"pid": 1}, lambda: shutdowns.append(1), certificates, history)
         path = folder / "s"
         await served.start(open_local_socket(path, 0o600, 10))
         try:
@@ -139,7 +149,9 @@ def test_what_is_not_a_request(tmp_path: Path) -> None:
             for request in ({"command": "x"}, {"command": 7}, {}):
                 answer = await client.ask(**request)
                 assert not answer["ok"]
-                assert answer["hint"] == "known are history, release, shutdown, snapshot, status, subscribe"
+                assert (
+                    answer["hint"] == "known are certificates, history, release, reload-certificates, shutdown, snapshot, status, subscribe"
+                )
             assert "level" in (await client.ask(command="subscribe", level="loud"))["error"]
 
     asyncio.run(run())
@@ -401,5 +413,36 @@ def test_no_history_is_kept(tmp_path: Path) -> None:
         async with control(tmp_path) as here:
             answer = await (await here.client()).ask(command="history")
             assert (answer["error"], "--history off" in answer["hint"]) == ("no history is kept", True)
+
+    asyncio.run(run())
+
+
+def test_certificates_are_read_again_on_somebodys_word(tmp_path: Path) -> None:
+    problems: list[UserError] = []
+
+    def load() -> Loaded:
+        for problem in problems:
+            raise problem
+        return Loaded()
+
+    async def run() -> None:
+        async with control(tmp_path, load=load) as here:
+            client = await here.client()
+            assert await client.ask(command="reload-certificates") == {"ok": True, "ended": 0}
+            assert any("operator: certificates were read again on the word of user" in line for line in here.voter.log)
+            problems.append(UserError("ca.crt is damaged", "restore it"))
+            answer = await client.ask(command="reload-certificates")
+            assert (answer["ok"], "ca.crt is damaged" in answer["error"], answer["hint"]) == (False, True, "restore it")
+
+    asyncio.run(run())
+
+
+def test_nodes_without_tls_show_no_certificate(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with control(tmp_path) as here:
+            join(here.voter, b"a", b"b")
+            client = await here.client()
+            for request in ({"command": "certificates"}, {"command": "certificates", "cluster": "a"}):
+                assert await client.ask(**request) == {"ok": True, "certificates": []}
 
     asyncio.run(run())

@@ -108,9 +108,29 @@ def test_dns_names_replace_common_names(authority: Authority, dns: tuple[str, ..
     assert pump.certificate_names() == names
 
 
+def test_the_certificate_that_was_shown(authority: Authority) -> None:
+    path = authority.issue("c")
+    pump, _ = connected(authority, path)
+    shown, certificate = pump.peer_certificate(), x509.load_pem_x509_certificate(path.read_bytes())
+    assert shown is not None
+    assert (shown.serial_number, shown.subject, shown.authority) == (certificate.serial_number, "c", "Test CA")
+    assert (shown.valid_from, shown.valid_until) == (
+        certificate.not_valid_before_utc.timestamp(),
+        certificate.not_valid_after_utc.timestamp(),
+    )
+    assert pump.peer_fingerprint() == certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def test_before_the_handshake_nothing_was_shown(authority: Authority) -> None:
+    pump = TlsPump(server_context(paths_of(authority), True))
+    assert pump.peer_fingerprint() == ""
+
+
 def test_where_no_certificate_is_wanted_none_is_asked_for(authority: Authority) -> None:
     pump, _ = connected(authority, authority.issue("c"), required=False)
     assert pump.certificate_names() == ()
+    assert pump.peer_certificate() is None
+    assert pump.peer_fingerprint() == ""
 
 
 def test_without_a_certificate_the_handshake_fails_with_words_for_it(authority: Authority) -> None:

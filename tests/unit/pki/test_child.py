@@ -13,8 +13,9 @@ from thirdvote.pki.paths import data_directory, stock_directory
 
 def test_the_first_start_and_the_second(tmp_path: Path) -> None:
     first = child.prepare_data(tmp_path)
-    assert first == child.Prepared(data_directory(tmp_path), created=True, warnings=())
-    assert child.prepare_data(tmp_path) == child.Prepared(first.paths, created=False, warnings=())
+    assert first == child.Prepared(data_directory(tmp_path), created=True, facts=first.facts)
+    assert first.facts.keys() == {"authority", "server"}
+    assert child.prepare_data(tmp_path) == child.Prepared(first.paths, created=False, facts=first.facts)
 
 
 def test_a_fault_comes_back_with_its_hint(tmp_path: Path) -> None:
@@ -70,5 +71,5 @@ def test_no_module_of_the_callers_directory_is_run(tmp_path: Path, monkeypatch: 
 
 def test_the_voters_side_loads_no_cryptography() -> None:
     """Neither the authority's key nor what could use it is in the voter's memory."""
-    program = "import sys, thirdvote.pki.child, thirdvote.pki.paths; sys.exit('cryptography' in sys.modules)"
+    program = "import sys, thirdvote.pki.child, thirdvote.pki.paths, thirdvote.pki.revocation_list; sys.exit('cryptography' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

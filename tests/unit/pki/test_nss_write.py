@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from tests.certificates import NOW, certutil, curve_key, needs_nss_tools
-from thirdvote.pki import issue, material, nss_objects, nss_read, nss_write
+from tests.certificates import NOW, certutil, needs_nss_tools, rsa_key
+from thirdvote.pki import issue, material, nss_keys, nss_objects, nss_read, nss_write
+from thirdvote.pki.issue import AuthorityKey
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    key, authority_key = issue.new_key(), issue.new_key()
+@pytest.fixture(params=["curve", "rsa"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Both keys of one kind."""
+    is_curve = request.param == "curve"
+    key, authority_key = (issue.new_key(), issue.new_key()) if is_curve else (rsa_key(), rsa_key(3_072))
     authority = issue.new_authority(authority_key, NOW)
     entries = [
         nss_write.NewEntry("QNet CA", authority.certificate, authority_key, authority=True),
@@ -47,8 +50,7 @@ def test_a_database_is_never_overwritten(folder: Path) -> None:
 def test_no_key_is_readable_in_the_file(folder: Path) -> None:
     content = (folder / "key4.db").read_bytes()
     for key in nss_read.read(folder).keys.values():
-        assert isinstance(key, type(curve_key()))
-        assert key.private_numbers().private_value.to_bytes(32, "big") not in content
+        assert all(secret not in content for secret in nss_keys.secrets(key).values())
 
 
 @needs_nss_tools
@@ -57,7 +59,7 @@ def test_nss_lists_certificates_trust_and_keys(folder: Path) -> None:
     assert ["QNet", "CA", "CTu,u,u"] in listed
     assert ["QNetd", "Cert", "u,u,u"] in listed
     keys = certutil("-K", "-d", f"sql:{folder}")
-    assert keys.count(" ec ") == 2
+    assert keys.count(" ec ") + keys.count(" rsa ") == 2
     assert "NSS Certificate DB:QNetd Cert" in keys
 
 
@@ -85,5 +87,5 @@ def test_nss_hands_out_the_key(folder: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     key, certificate, _ = pkcs12.load_key_and_certificates(out.read_bytes(), b"")
     assert certificate is not None
-    assert isinstance(key, type(curve_key()))
+    assert isinstance(key, AuthorityKey)
     assert material.matches(certificate, key)

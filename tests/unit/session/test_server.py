@@ -181,6 +181,20 @@ class TestOneCertificateOneCluster:
         (reply,) = replies(take(session, encode(Preinit(10, ClusterName(b"c")))))
         assert isinstance(reply, PreinitReply)
 
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            ((b"former",), "is for 'former', the node says it is of another cluster; one that was renamed is to be enrolled anew"),
+            ((b"c", b"former"), "is for 'c', 'former', may have only one name"),
+            ((), "is for none, the node says"),
+        ],
+        ids=["renamed", "two names", "no name"],
+    )
+    def test_the_log_says_what_to_do(self, names: tuple[bytes, ...], said: str) -> None:
+        (output,) = take(self.secured(*names), encode(INIT))
+        assert isinstance(output, End)
+        assert said in output.reason
+
     def test_certificates_are_not_looked_at_where_they_are_not_wanted(self) -> None:
         session = self.secured(policy=UNCHECKED)
         assert error_codes(replies(take(session, encode(INIT)))) == [ReplyCode.NO_ERROR]
