@@ -28,6 +28,9 @@ STEADY_S = 60.0
 STOP_S = 3.0
 """From the request to end until it is killed."""
 
+ENDS_S = 1.0
+"""From the end of its output to its own."""
+
 LINE_BYTES_MAX = 8_192
 LINE_S = 0.01
 """Between two of its lines: what it says costs the voter next to nothing, however much there is of it."""
@@ -88,6 +91,8 @@ class ChildProcess:
             process.stdin.write(self._first_line)
             await process.stdin.drain()
         await self._listen(process.stdout)
+        with suppress(TimeoutError):  # a signal to one that has just ended would take its status away from who waits for it
+            await asyncio.wait_for(process.wait(), ENDS_S)
         await self._end(process)
         self._process = None
         status = process.returncode or 0
