@@ -19,7 +19,7 @@ from thirdvote import __version__
 from thirdvote.arbiter.arbiter import Arbiter
 from thirdvote.arbiter.interface import Level, Persist, Persisted
 from thirdvote.arbiter.record import Past
-from thirdvote.config import SYNC_TIMEOUT_MS, Settings
+from thirdvote.config import CONTROL_SOCKET, SYNC_TIMEOUT_MS, Settings
 from thirdvote.domain import TlsSupport
 from thirdvote.enroll.settings import EnrollSettings
 from thirdvote.errors import UserError
@@ -136,7 +136,7 @@ class _Process:
         self._loaded = _load_certificates(settings)
         limits = settings.limits
         self._port = open_port(settings.listen_host, settings.listen_port, settings.listen_family, limits.listen_backlog)
-        self._control_path = Path(settings.control or Path(settings.data) / "control.sock")
+        self._control_path = Path(settings.control or Path(settings.data) / CONTROL_SOCKET)
         self._control_socket = open_local_socket(self._control_path, CONTROL_MODE, limits.control_clients)
         self._qnetd_path = Path(settings.qnetd_socket) if settings.qnetd_socket else None
         self._qnetd_socket: socket.socket | None = None
@@ -295,8 +295,7 @@ class _Process:
                 wanted = self._settings if self._reload is None else await asyncio.to_thread(self._reload)
                 await self._certificates.read_again()
         except UserError as error:
-            hint = f" (hint: {error.hint})" if error.hint else ""
-            self._log.error("reload", f"nothing was changed: {error}{hint}")
+            self._log.error("reload", f"nothing was changed: {error.with_hint}")
             return
         self._take_over(wanted)
 

@@ -21,6 +21,9 @@ OFF = "off"
 
 DATA_OF_ROOT = "/var/lib/thirdvote"
 
+CONTROL_SOCKET = "control.sock"
+"""The voter's, in its data directory, unless it is elsewhere."""
+
 SOCKET_PATH_BYTES_MAX = 107
 """Of a Unix socket on Linux: sun_path has 108 bytes, the last of which is 0."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from thirdvote.config import SOCKET_PATH_BYTES_MAX, ClusterSettings, Settings
+from thirdvote.config import CONTROL_SOCKET, SOCKET_PATH_BYTES_MAX, ClusterSettings, Settings
 from thirdvote.config_options import (
     BY_NAME,
     CLUSTER_OPTIONS,
@@ -125,7 +125,7 @@ def _settings(given: Mapping[str, Given], defaults: Settings) -> Settings:
         raise UserError(f"{message} ({settings.limits.heartbeat_ms_max})", "set both, the lower one first")
     return replace(
         settings,
-        control=settings.control or _socket_in(settings.data, "control.sock", "control"),
+        control=settings.control or _socket_in(settings.data, CONTROL_SOCKET, "control"),
         qnetd_socket=settings.qnetd_socket or _socket_in(settings.data, "qnetd.sock", "qnetd-socket"),
     )
 

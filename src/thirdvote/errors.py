@@ -42,6 +42,11 @@ class UserError(ThirdvoteError):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """Both on one line, as a log has them."""
+        return f"{self} (hint: {self.hint})" if self.hint else str(self)
+
 
 class UsageError(UserError):
     """A command was given something that it does not take: exit status 2."""

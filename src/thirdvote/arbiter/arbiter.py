@@ -88,8 +88,7 @@ class Arbiter:
         self._remembered = {name: Holders.of_record(record, past.started) for name, record in past.records.items()}
         """Of clusters of which no node is connected."""
         self._unknown = None if past.complete else unheard(past.started)
-        """How the nodes are lost of a cluster of which nothing is known; None: then it has no holders."""
-        """Clusters of which nothing is remembered may have been given votes until then."""
+        """How the nodes are lost of a cluster of which nothing is remembered, though it may have votes; None: it has no holders."""
         self._deadlines: Deadlines[int] = Deadlines()
         self._cluster_deadlines: Deadlines[ClusterName] = Deadlines()
         self._outbox = Outbox()

@@ -98,10 +98,7 @@ def _record_uses(data: Path, control: Path) -> frozenset[str]:
     from thirdvote.pki import running
 
     try:
-        shown = running.shown_by_nodes(control)
-        if shown is None:
-            return frozenset()
-        running.record(data, shown)
+        shown = running.shown_and_recorded(data, control) or []
     except UserError as error:
         output.warning(f"the last use is not known: {error}", error.hint)
         return frozenset()
@@ -133,11 +130,7 @@ def _in_words(signed: Signed, state: str, in_use: frozenset[str]) -> str:
     if signed.revoked_at is not None:
         return f"revoked on {signed.revoked_at.astimezone():%Y-%m-%d}" + (f": {signed.revoked_because}" if signed.revoked_because else "")
     if signed.serial_number in in_use:
-        return (
-            f"{state}, shown by node {signed.last_used_by}"
-            if "," not in signed.last_used_by
-            else f"{state}, shown by nodes {signed.last_used_by}"
-        )
+        return f"{state}, shown by {'nodes' if ',' in signed.last_used_by else 'node'} {signed.last_used_by}"
     if signed.last_used is None:
         return state
     return f"{state}, last shown on {signed.last_used.astimezone():%Y-%m-%d}"

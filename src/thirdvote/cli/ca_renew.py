@@ -54,8 +54,7 @@ def who_needs_the_old(data: Path, control: Path) -> dict[str, str] | None:
     folder = paths.folder_in(data)
     if not rollover.is_under_way(folder):
         return None
-    shown = running.shown_by_nodes(control) or []
-    running.record(data, shown)
+    shown = running.shown_and_recorded(data, control) or []
     new, old = expiry.trusted_authorities(folder)
     return running.who_needs_the_old(inventory.every(folder.path), shown, old, new, datetime.now(UTC))
 
@@ -92,8 +91,7 @@ def _begin(data: Path) -> None:
     folder = paths.folder_in(data)
     now = datetime.now(UTC)
     with files.locked(folder.path):
-        if rollover.is_under_way(folder):
-            rollover.begin(folder, now)  # which says so, before there is a backup
+        rollover.check_may_begin(folder)  # before there is a backup
         backup = rollover.backup(folder, now)
         rollover.begin(folder, now)
         name = material.common_name(material.read_certificate(folder.authority, "certificate of the authority").subject)

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from thirdvote.cli.settings import load
-from thirdvote.config import DATA_OF_ROOT, Settings
+from thirdvote.config import CONTROL_SOCKET, DATA_OF_ROOT, Settings
 from thirdvote.config_options import BY_NAME, OPTIONS, Option
 from thirdvote.control_client import ControlClient
 from thirdvote.errors import UserError
@@ -99,7 +99,7 @@ def control_client(parameters: dict[str, Any]) -> ControlClient:
     resolved = load(given(parameters))
     path = resolved.settings.control
     if resolved.origins["control"] == resolved.origins["data"] == "default":
-        usual = (path, f"{DATA_OF_ROOT}/control.sock", STOCK_CONTROL)
+        usual = (path, f"{DATA_OF_ROOT}/{CONTROL_SOCKET}", STOCK_CONTROL)
         path = next((candidate for candidate in usual if os.path.lexists(candidate)), path)
     return ControlClient(path)
 

@@ -16,6 +16,7 @@ from thirdvote.errors import UsageError
 from thirdvote.sim.campaign import Summary, campaign
 from thirdvote.sim.draw import Wanted, draw
 from thirdvote.sim.faults import Outcome, run
+from thirdvote.sim.invariants import Failure
 from thirdvote.sim.schedule import literal
 from thirdvote.sim.shrink import shrink
 
@@ -118,13 +119,17 @@ def _show(summary: Summary) -> None:
 def _show_failures(summary: Summary, wanted: Wanted) -> None:
     for seed, failure in summary.failures[:SHOWN_FAILURES]:
         output.line()
-        output.line((f"seed {seed}", output.STRONG), ": ", (str(failure.invariant), output.BAD), f" at {failure.at:.3f} s: {failure.text}")
+        _show_failure(seed, failure)
         output.line("  again: ", replay_command(seed, wanted))
         smallest = smallest_of(seed, wanted)
         if smallest is not None:
             output.line("  smallest: ", literal(smallest.schedule))
     for seed, failure in summary.failures[SHOWN_FAILURES:]:
-        output.line((f"seed {seed}", output.STRONG), ": ", (str(failure.invariant), output.BAD), f" at {failure.at:.3f} s: {failure.text}")
+        _show_failure(seed, failure)
+
+
+def _show_failure(seed: int, failure: Failure) -> None:
+    output.line((f"seed {seed}", output.STRONG), ": ", (str(failure.invariant), output.BAD), f" at {failure.at:.3f} s: {failure.text}")
 
 
 def smallest_of(seed: int, wanted: Wanted) -> Outcome | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from thirdvote.device.certificates import DATABASE, FOLDER, TOOL
 from thirdvote.device.cluster import ConfiguredNode
-from thirdvote.device.conf_change import BACKUP, RELOAD
+from thirdvote.device.conf_change import BACKUP, RELOAD, encoded
 from thirdvote.device.host import Host, shell, write
 from thirdvote.device.services import UNIT
 from thirdvote.device.site import CONF, Site
@@ -85,6 +85,11 @@ def joining(site: Site) -> list[str]:
 def leaving(site: Site) -> list[str]:
     """And on one that is to lose it."""
     return [*_new_conf(site), f"systemctl disable --now {UNIT}", f"rm -r {INBOX}"]
+
+
+def conf_for_others(site: Site, text: str) -> dict[str, bytes]:
+    """For the folder that is copied by hand."""
+    return {} if site.is_proxmox else {"corosync.conf": encoded(text)}
 
 
 def starting(nodes: tuple[ConfiguredNode, ...], say: Say) -> None:

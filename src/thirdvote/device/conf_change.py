@@ -63,7 +63,7 @@ class ConfChange:
         return f"{self._site.conf}{BACKUP}"
 
     def _write_new(self, host: Host) -> None:
-        if read(host, self._site.conf) != _encoded(self._site.text):
+        if read(host, self._site.conf) != encoded(self._site.text):
             raise UserError(f"somebody else has changed {self._site.conf} on {host.name} meanwhile", "look at it, then try again")
         keep = _KEEP_ON_PROXMOX if self._site.is_proxmox else _KEEP
         shell(host, keep, self._site.conf, self._backup, what=f"keeping {self._site.conf}")
@@ -80,7 +80,7 @@ class ConfChange:
 
     def _write(self, host: Host, text: str) -> None:
         script = _WRITE_ON_PROXMOX if self._site.is_proxmox else _WRITE
-        shell(host, script, self._site.conf, data=_encoded(text), what=f"writing {self._site.conf}")
+        shell(host, script, self._site.conf, data=encoded(text), what=f"writing {self._site.conf}")
 
     def _read_new(self) -> None:
         if self._site.is_proxmox:
@@ -106,7 +106,7 @@ class ConfChange:
             must(self._site.hosts[0], *RELOAD, hint="its log says why: journalctl -u corosync")
 
     def _await_distribution(self) -> None:
-        wanted = _encoded(self._after)
+        wanted = encoded(self._after)
         behind: list[Host] = []
 
         def everywhere() -> bool:
@@ -124,5 +124,5 @@ def value_in_force(host: Host, path: str) -> str | None:
     return None if ended.status else ended.text.partition(" = ")[2].strip()
 
 
-def _encoded(text: str) -> bytes:
+def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")

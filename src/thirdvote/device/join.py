@@ -174,8 +174,8 @@ class Join:
             self._say(f"{host.name}: openssl is not installed, so there is no {certificates.KEY}; only `thirdvote node` would need it")
 
     def _for_others(self) -> dict[str, bytes]:
-        files = {"ca.crt": self._authority.encode(), "qdevice-net-node.p12": self._bundle}
-        return files if self._site.is_proxmox else {**files, "corosync.conf": self._after.encode("utf-8", "surrogateescape")}
+        known = {"ca.crt": self._authority.encode(), "qdevice-net-node.p12": self._bundle}
+        return known | by_hand.conf_for_others(self._site, self._after)
 
     def _is_in_force(self, host: Host) -> bool:
         return value_in_force(host, "quorum.device.net.host") == self._options.host

@@ -79,7 +79,7 @@ class Remove:
         ]
 
     def _for_others(self) -> dict[str, bytes]:
-        return {} if self._site.is_proxmox else {"corosync.conf": self._after.encode("utf-8", "surrogateescape")}
+        return by_hand.conf_for_others(self._site, self._after)
 
     @property
     def _after(self) -> str:

@@ -25,7 +25,7 @@ def main() -> int:
         context = Context(EnrollSettings.from_line(_first_line()), report)
         asyncio.run(EnrollProcess(context, services_of(context)).run(_wait_for_end))
     except UserError as error:
-        report.error(f"{error}" + (f" (hint: {error.hint})" if error.hint else ""))
+        report.error(error.with_hint)
         return 1
     finally:
         writer.close()

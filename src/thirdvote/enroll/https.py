@@ -23,11 +23,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from thirdvote.enroll import http, tokens
-from thirdvote.enroll.addresses import best_address
 from thirdvote.enroll.control import Command
 from thirdvote.enroll.control import Request as ControlRequest
 from thirdvote.enroll.http import BadRequest
@@ -36,7 +34,7 @@ from thirdvote.enroll.settings import listen_of
 from thirdvote.enroll.tokens import LIFE_S, TEXT_LENGTH_MAX, Issued, Tokens
 from thirdvote.errors import UserError
 from thirdvote.join_url import NUMBER_BYTES, SECRET_BYTES, JoinUrl, Token, parse_token
-from thirdvote.pki import files, material, paths, policy, store
+from thirdvote.pki import files, material, paths, policy
 
 CONNECTIONS_MAX = 32
 CONNECTIONS_PER_ADDRESS_MAX = 8
@@ -49,6 +47,8 @@ BACKLOG = 64
 
 TOKENS_FILE = "enroll-tokens.json"
 """In the data directory."""
+
+WAY = "https"
 
 _WHAT = "list of tokens"
 _CHECK_KEYS = frozenset({"token", "cluster"})
@@ -118,7 +118,7 @@ class HttpsService:
         since, until = (datetime.fromtimestamp(moment, UTC) for moment in (now, now + life_s))
         self._context.report.info(f"a token lets the cluster {cluster!a} in until {until:%Y-%m-%d %H:%M:%S} UTC", cluster)
         place = listen_of(self._context.settings.https)
-        host = self._context.settings.address or best_address(place)
+        host = self._context.address(self._context.settings.https)
         guessed = not self._context.settings.address and (place is None or place[0] is None)
         url = JoinUrl(host, self._listening[0].getsockname()[1], token).text
         times = {"from": since.isoformat(timespec="seconds"), "until": until.isoformat(timespec="seconds")}
@@ -207,7 +207,7 @@ class HttpsService:
     async def _answer(self, request: http.Request, address: str) -> bytes:
         match request.method, request.path:
             case "GET", "/ca":
-                return http.answer(HTTPStatus.OK, self._authority(), "application/x-pem-file")
+                return http.answer(HTTPStatus.OK, self._context.authority(), "application/x-pem-file")
             case "POST", "/check":
                 return http.json_answer(HTTPStatus.OK, await self._told(self._check, _fields(request.body, _CHECK_KEYS), address))
             case "POST", "/enroll":
@@ -237,7 +237,7 @@ class HttpsService:
             certificate, issued = await self._sign(asked, cluster, address)
         replaced = ", its older certificates are revoked" if issued.replace else ""
         self._context.report.info(f"a certificate for the cluster {cluster!a} was signed, by a token{replaced}", cluster, address)
-        return {"certificate": b64encode(certificate).decode(), "authority": self._authority().decode()}
+        return {"certificate": b64encode(certificate).decode(), "authority": self._context.authority().decode()}
 
     async def _sign(self, asked: Mapping[str, str], cluster: str, address: str) -> tuple[bytes, Issued]:
         """A token that was taken for a request which is then refused, is given back."""
@@ -245,31 +245,18 @@ class HttpsService:
         request = _request(asked["request"])
         self._keep(self._known().with_use(issued, self._wall(), address))
         try:
-            certificate = await asyncio.shield(asyncio.to_thread(self._signed, request, issued, address))
+            signing = asyncio.to_thread(self._context.sign, request, issued.cluster, way=WAY, asked_by=address, replace=issued.replace)
+            certificate = await asyncio.shield(signing)
         except UserError:
             self._keep(self._known().with_use_undone(issued))
             raise
         return certificate, issued
-
-    def _signed(self, request: bytes, issued: Issued, address: str) -> bytes:
-        return store.sign(
-            self._context.data,
-            request,
-            issued.cluster,
-            way="https",
-            asked_by=address,
-            replace=issued.replace,
-            control=Path(self._context.settings.control_path),
-        )
 
     # --- certificates
 
     @property
     def _folder(self) -> paths.Folder:
         return paths.folder_in(self._context.data)
-
-    def _authority(self) -> bytes:
-        return files.read(self._folder.authority, "certificate of the authority")
 
     def _use_certificate(self) -> None:
         """The newest one; looked at for each connection, which costs two calls of the system."""

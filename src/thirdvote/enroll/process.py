@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from thirdvote.config import OFF
+from thirdvote.enroll.addresses import best_address
 from thirdvote.enroll.control import Command, Control, Request
 from thirdvote.enroll.report import Reporter
-from thirdvote.enroll.settings import CONTROL_NAME, EnrollSettings
+from thirdvote.enroll.settings import CONTROL_NAME, EnrollSettings, listen_of
 from thirdvote.errors import UserError
+from thirdvote.pki import files, paths, store
 
 NICENESS = 10
 """A handshake can wait for a vote, never a vote for a handshake."""
@@ -38,6 +40,19 @@ class Context:
     @property
     def data(self) -> Path:
         return Path(self.settings.data)
+
+    def address(self, place: str) -> str:
+        """By which nodes reach a service that listens there."""
+        return self.settings.address or best_address(listen_of(place))
+
+    def authority(self) -> bytes:
+        """What a new node gets, PEM. UserError."""
+        return files.read(paths.folder_in(self.data).authority, "certificate of the authority")
+
+    def sign(self, request: bytes, cluster_name: str, *, way: str, asked_by: str, replace: bool) -> bytes:
+        """DER. Takes its time. UserError."""
+        control = Path(self.settings.control) if self.settings.control else None
+        return store.sign(self.data, request, cluster_name, way=way, asked_by=asked_by, replace=replace, control=control)
 
 
 class Service(Protocol):
@@ -115,7 +130,7 @@ class EnrollProcess:
             return
 
     def _fail(self, service: Service, error: UserError) -> None:
-        text = f"{error}" + (f" (hint: {error.hint})" if error.hint else "")
+        text = error.with_hint
         if self._problems.get(service.name) != text:
             self._problems[service.name] = text
             self._context.report.warning(f"{service.name} can not be used: {text}; votes are not affected")

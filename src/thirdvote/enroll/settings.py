@@ -29,7 +29,7 @@ class EnrollSettings:
     always: bool = False
     qnetd_socket: str = ""
     control: str = ""
-    """The voter's control socket; empty: `control.sock` in the data directory."""
+    """The voter's control socket; empty: where it usually is."""
     vote_port: int = VOTE_PORT
 
     @classmethod
@@ -56,10 +56,6 @@ class EnrollSettings:
             control=settings.control,
             vote_port=settings.listen_port,
         )
-
-    @property
-    def control_path(self) -> str:
-        return self.control or f"{self.data}/control.sock"
 
     @property
     def is_wanted(self) -> bool:

@@ -16,7 +16,6 @@ import asyncssh
 
 from thirdvote.config_options import show_listen
 from thirdvote.enroll import host_keys
-from thirdvote.enroll.addresses import best_address
 from thirdvote.enroll.control import Command, Request
 from thirdvote.enroll.desk import Login, LoginDesk
 from thirdvote.enroll.passwords import Hasher, as_typed, new_password
@@ -26,7 +25,7 @@ from thirdvote.enroll.ssh_connection import SshConnection
 from thirdvote.enroll.tree import Tree
 from thirdvote.enroll.windows import Access, Ended, Window, Windows, source_of
 from thirdvote.errors import UserError
-from thirdvote.pki import files, paths, policy, store
+from thirdvote.pki import files, policy
 
 CONNECTIONS_MAX = 64
 CONNECTIONS_PER_ADDRESS_MAX = 8
@@ -159,7 +158,7 @@ class SshService:
         return {
             "window": view,
             "password": None if self._fixed_password else password,
-            "address": self._context.settings.address or best_address(listen_of(self._context.settings.ssh)),
+            "address": self._context.address(self._context.settings.ssh),
             "port": self.port,
             "host_keys": {kind: host_keys.fingerprint(key) for kind, key in self._host_keys.items()},
         }
@@ -269,8 +268,7 @@ class SshService:
         key = (access, source_of(host) if lasts else "")
         tree = self._trees.pop(key, None)
         if tree is None:
-            authority = files.read(paths.data_directory(self._context.data).ca_certificate, "certificate of the authority")
-            tree = Tree(authority, int(self._wall()))
+            tree = Tree(self._context.authority(), int(self._wall()))
             if len(self._trees) >= TREES_MAX:
                 del self._trees[next(iter(self._trees))]
         self._trees[key] = tree
@@ -285,7 +283,9 @@ class SshService:
         async with self._signing:  # between the look at the window and the signature nobody else may take it
             try:
                 window = self._window_for(login, cluster_name)
-                certificate = await asyncio.to_thread(self._signed, request, cluster_name, login.address, window.replace)
+                certificate = await asyncio.to_thread(
+                    self._context.sign, request, cluster_name, way=WAY, asked_by=login.address, replace=window.replace
+                )
             except UserError as error:
                 self._context.report.warning(f"no certificate was signed: {error}", _shown_name(cluster_name), login.address)
                 raise
@@ -300,17 +300,6 @@ class SshService:
         except UserError:
             self._windows.forget_key(login.access, login.key)
             raise
-
-    def _signed(self, request: bytes, cluster_name: str, address: str, replace: bool) -> bytes:
-        return store.sign(
-            self._context.data,
-            request,
-            cluster_name,
-            way=WAY,
-            asked_by=address,
-            replace=replace,
-            control=Path(self._context.settings.control_path),
-        )
 
     def keys_came(self, login: Login, fingerprints: list[str]) -> None:
         self._windows.add_keys(login.access, fingerprints, self._now())

@@ -61,10 +61,14 @@ class Loaded:
 Load = Callable[[], Loaded]
 
 
+def _nothing() -> None:
+    """Where there is no inventory."""
+
+
 class Certificates:
     """`load` and `record`, which keeps which certificates are in use, may wait and fail; they are called in a thread."""
 
-    def __init__(self, voter: Voter, loaded: Loaded, load: Load, record: Callable[[], None] | None = None) -> None:
+    def __init__(self, voter: Voter, loaded: Loaded, load: Load, record: Callable[[], None] = _nothing) -> None:
         self._voter = voter
         self._load = load
         self._record = record
@@ -121,11 +125,11 @@ class Certificates:
             try:
                 await self.read_again()
             except UserError as error:
-                self._say(Level.ERROR, f"the certificates could not be checked, those of before are used: {error}{_hint(error)}")
+                self._say(Level.ERROR, f"the certificates could not be checked, those of before are used: {error.with_hint}")
             try:
-                await asyncio.to_thread(self._record or _nothing)
+                await asyncio.to_thread(self._record)
             except UserError as error:
-                self._say(Level.WARNING, f"it could not be kept which certificates are in use: {error}{_hint(error)}")
+                self._say(Level.WARNING, f"it could not be kept which certificates are in use: {error.with_hint}")
 
     async def _expiring(self) -> tuple[Warned, ...]:
         """Clusters of which the inventory says nothing, and whose nodes show what ends soon."""
@@ -150,14 +154,6 @@ class Certificates:
 
     def _say(self, level: Level, text: str, cluster: ClusterName | None = None) -> None:
         self._voter.tell(Event(level, EVENT, text, cluster))
-
-
-def _nothing() -> None:
-    """Where there is no inventory."""
-
-
-def _hint(error: UserError) -> str:
-    return f" (hint: {error.hint})" if error.hint else ""
 
 
 ENROL_ANEW = "enrol it anew, docs/certificates.md says how"

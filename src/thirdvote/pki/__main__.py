@@ -45,7 +45,7 @@ def _answer(arguments: list[str]) -> dict[str, object]:
         case ["record", data, control]:
             from thirdvote.pki import running
 
-            running.record(Path(data), running.shown_by_nodes(Path(control)) or [])
+            running.shown_and_recorded(Path(data), Path(control))
             return {}
         case _:
             raise UserError("usage: ensure DATA | extract DIRECTORY RUNTIME NICKNAME | record DATA CONTROL")

@@ -33,7 +33,7 @@ def choose(data: Path, wanted: str) -> Chosen:
     """`wanted` is a serial number, hexadecimal, or how one begins; or a cluster's name. UserError when it is neither, several, or revoked
     already.
     """
-    known = inventory.every(_folder(data))
+    known = inventory.every(paths.folder_in(data).path)
     number = normal_serial_number(wanted)
     by_number = _with_number(known, number)
     of_cluster = [signed for signed in known if signed.cluster == wanted]
@@ -54,7 +54,7 @@ def revoke(data: Path, chosen: Chosen, because: str, now: datetime | None = None
     """The voter's list first, which counts. The voter has to be told to read it. UserError."""
     now = now or datetime.now(UTC)
     because = because[:REASON_MAX]
-    folder = _folder(data)
+    folder = paths.folder_in(data).path
     with files.locked(folder):
         current = read(folder)
         if chosen.cluster is not None and revocations.can_be_named(chosen.cluster):
@@ -119,7 +119,3 @@ def _write(folder: Path, after: Revocations, now: datetime) -> None:
         hint = "begin a new authority, which ends all certificates of this one: thirdvote ca renew --authority"
         raise UserError(f"the {WHAT}, {path}, has no room: {error}", hint) from None
     files.write(path, text.encode(), LIST_MODE, WHAT, files.owner_for_root(folder))
-
-
-def _folder(data: Path) -> Path:
-    return data / paths.FOLDER

@@ -73,10 +73,15 @@ def read_authority(certificate_path: Path, key_path: Path) -> Authority:
     return Authority(certificate, key)
 
 
-def begin(folder: Folder, now: datetime) -> None:
-    """The folder is locked. UserError."""
+def check_may_begin(folder: Folder) -> None:
+    """UserError."""
     if is_under_way(folder):
         raise UserError("a new authority is taking over already", "`thirdvote ca show` says who still needs the old one")
+
+
+def begin(folder: Folder, now: datetime) -> None:
+    """The folder is locked. UserError."""
+    check_may_begin(folder)
     issue.check_clock(now)
     old = read_authority(folder.authority, folder.authority_key)
     key = issue.new_key()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from thirdvote.config import CONTROL_SOCKET
 from thirdvote.control_client import ControlClient, NotRunning
 from thirdvote.pki import inventory, paths
 from thirdvote.pki.inventory import Signed, Use
@@ -22,7 +23,7 @@ Shown = Mapping[str, Any]
 
 
 def usual_control(data: Path) -> Path:
-    return data / "control.sock"
+    return data / CONTROL_SOCKET
 
 
 def read_again(control: Path) -> int | None:
@@ -42,6 +43,13 @@ def shown_by_nodes(control: Path) -> list[Shown] | None:
             return list(client.request({"command": "certificates"})["certificates"])
     except NotRunning:
         return None
+
+
+def shown_and_recorded(data: Path, control: Path) -> list[Shown] | None:
+    """What nodes show at this moment, and into the inventory with it; None when no voter runs. UserError."""
+    shown = shown_by_nodes(control)
+    record(data, shown or [])
+    return shown
 
 
 def record(data: Path, shown: Sequence[Shown], now: datetime | None = None) -> None:

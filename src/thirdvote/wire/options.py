@@ -78,14 +78,14 @@ def write_option(number: OptionType, value: Any) -> bytes:
     return _HEADER.pack(number, len(raw)) + raw
 
 
-def _wrong_length(value: bytes, length: int) -> Undecodable:
-    return Undecodable(f"length {len(value)}, not {length}")
+def _check_length(value: bytes, length: int) -> None:
+    if len(value) != length:
+        raise Undecodable(f"length {len(value)}, not {length}")
 
 
 def _unsigned(length: int) -> Option:
     def read(value: bytes) -> int:
-        if len(value) != length:
-            raise _wrong_length(value, length)
+        _check_length(value, length)
         return int.from_bytes(value, "big")
 
     return Option(read, lambda number: int(number).to_bytes(length, "big"))
@@ -98,8 +98,7 @@ def _one_byte(values: Mapping[int, object]) -> Option:
     def read(value: bytes) -> object:
         meaning = meanings.get(value)
         if meaning is None:
-            if len(value) != 1:
-                raise _wrong_length(value, 1)
+            _check_length(value, 1)
             raise Undecodable(f"value {value[0]}, not {min(values)} to {max(values)}")
         return meaning
 
@@ -121,8 +120,7 @@ def _write_numbers(numbers: tuple[int, ...]) -> bytes:
 
 
 def _read_ring_id(value: bytes) -> RingId:
-    if len(value) != _RING_ID.size:
-        raise _wrong_length(value, _RING_ID.size)
+    _check_length(value, _RING_ID.size)
     node_id, sequence = _RING_ID.unpack(value)
     return RingId(NodeId(node_id), sequence)
 
@@ -135,8 +133,7 @@ _TIE_BREAKER_MODES = {int(mode): mode for mode in TieBreakerMode}
 
 
 def _read_tie_breaker(value: bytes) -> TieBreaker:
-    if len(value) != _TIE_BREAKER.size:
-        raise _wrong_length(value, _TIE_BREAKER.size)
+    _check_length(value, _TIE_BREAKER.size)
     number, node_id = _TIE_BREAKER.unpack(value)
     mode = _TIE_BREAKER_MODES.get(number)
     if mode is None:
@@ -174,8 +171,7 @@ def _write_node_info(node: NodeInfo) -> bytes:
 
 
 def _read_any_flag(value: bytes) -> bool:
-    if len(value) != 1:
-        raise _wrong_length(value, 1)
+    _check_length(value, 1)
     return value != b"\0"
 
 
