@@ -96,18 +96,18 @@ class Echoes:
     gave_up: float
     answered: float
     echoed: float
-    late: bool
+    in_doubt: bool
 
 
 def echoes(life: Life) -> Echoes:
     answered = echoed = life.delay - life.heartbeat
-    heard, late = -inf, False
+    heard, in_doubt = -inf, False
     for number in range(TICKS_MAX):
         sent = number * life.heartbeat
         if sent >= min(life.stops_at, life.breaks_at):
             break
         if heard > sent:
-            return Echoes(sent, answered, echoed, late)
+            return Echoes(sent, answered, echoed, in_doubt)
         heard = inf
         if sent < life.mute_from:
             echoed = sent + life.delay
@@ -116,8 +116,8 @@ def echoes(life: Life) -> Echoes:
                 heard = leaves + life.delay
             if leaves < max(life.deaf_from, life.ring + life.reported):  # one that is behind and does not answer is not answered
                 acknowledged = leaves < life.deaf_from and leaves + 2 * life.delay < life.mute_from  # by its kernel, and we know it
-                answered, late = echoed, leaves > echoed and not acknowledged
-    return Echoes(life.breaks_at if life.breaks_at < life.stops_at else inf, answered, echoed, late)
+                answered, in_doubt = echoed, not acknowledged
+    return Echoes(life.breaks_at if life.breaks_at < life.stops_at else inf, answered, echoed, in_doubt)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def story_of_restart(life: Life, start: float) -> Story | None:
     gave_up = min(echoes(forgotten).gave_up, inf if life.end_at < noticed else noticed)
     away = Absence(Manner.DROPPED, start, start, start, alive=None)
     changed_at = life.ring + life.reported
-    ring = Ring() if life.ring == inf else Ring(changed_at, (RingChange(changed_at, witnessed=False),))
+    ring = Ring() if life.ring == inf else Ring(changed_at, (RingChange(changed_at, -inf),))
     return Story(forgotten, away, ring, reports_until(forgotten, gave_up))
 
 
@@ -211,7 +211,7 @@ def _ring(life: Life, found: Echoes) -> Ring:
     if reports < min(found.gave_up, life.stops_at, life.mute_from):
         return Ring(unpolled_since=reports + life.delay, unpublished_since=reports + life.delay)
     changed_at = life.ring + life.reported
-    return Ring(changed_at, (RingChange(changed_at, witnessed=True),))
+    return Ring(changed_at, (RingChange(changed_at, changed_at),))
 
 
 def _goodbye(life: Life, found: Echoes) -> Absence | None:
@@ -223,7 +223,7 @@ def _goodbye(life: Life, found: Echoes) -> Absence | None:
     manner = Manner.CLOSED if life.end is End.KILLED and ended == at else Manner.GAVE_UP
     if life.end is End.STOPPED and ended == at and came < found.echoed + life.heartbeat - TICK_S - 2 * life.delay:
         manner = Manner.ENDED
-    return Absence(manner, came, found.answered, found.echoed, came, found.late)
+    return Absence(manner, came, found.answered, found.echoed, came, found.in_doubt)
 
 
 def _silence(life: Life, found: Echoes) -> Absence | None:
@@ -231,7 +231,7 @@ def _silence(life: Life, found: Echoes) -> Absence | None:
     if reachable and life.end is not End.HANGS:
         return None
     manner = Manner.HANGS if reachable else Manner.SILENT
-    return Absence(manner, found.echoed, found.answered, found.echoed, found.echoed, found.late)
+    return Absence(manner, found.echoed, found.answered, found.echoed, found.echoed, found.in_doubt)
 
 
 def _is_given_up(life: Life, found: Echoes) -> bool:

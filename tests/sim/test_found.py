@@ -9,12 +9,16 @@ import pytest
 from thirdvote.domain import Algorithm, TieBreakerMode
 from thirdvote.sim.faults import run
 from thirdvote.sim.schedule import (
+    Delay,
+    DiskFails,
     HangArbitrator,
     HangDaemon,
+    KillArbitrator,
     KillCorosync,
     KillDaemon,
     OneWayLoss,
     PowerCut,
+    PowerOn,
     Schedule,
     Setup,
     Shutdown,
@@ -90,6 +94,99 @@ FOUND = {
     ),
     "a node comes back after a power cut, the other one is frozen": Schedule(
         12235, Setup(algorithm=LMS, token_ms=3_000), (Split(4.0, ((1, 2), (0,))), PowerCut(17.3, 1)), 23.0
+    ),
+    "a daemon is killed, then the ring changes, which the arbitrator reads late": Schedule(
+        40005287, Setup(tells_token=True), (KillDaemon(7.6, 1), HangArbitrator(11.4, 8.248), Split(12.7, ((1,), (0, 2)))), 25.0
+    ),
+    "a node that has quorum by its mates, and whose record could not be written": Schedule(
+        40042458,
+        Setup(nodes=3, algorithm=LMS, timeout_ms=1_250, persist_s=0.2),
+        (DiskFails(2.8, 8.236), Split(3.0, ((0, 1, 3), (2,)))),
+        20.0,
+    ),
+    "a majority of four goes on by itself, and the arbitrator restarts": Schedule(
+        40061697,
+        Setup(nodes=4),
+        (Split(2.6, ((4,), (0, 1, 2, 3))), Shutdown(5.0, 3), KillArbitrator(5.2, 0.019)),
+        20.0,
+    ),
+    "a vote whose receipt was never heard, of a node that goes on casting": Schedule(
+        40063587,
+        Setup(algorithm=Algorithm.TWO_NODE_LMS, tells_token=True, tie_breaker=TieBreakerMode.HIGHEST),
+        (OneWayLoss(14.5, 1, 2), OneWayLoss(17.7, 2, 0)),
+        50.0,
+    ),
+    "the answers get lost some time before the ring": Schedule(
+        40128386,
+        Setup(timeout_ms=4_000, late_answers=False, heuristics_s=0.3),
+        (OneWayLoss(5.6, 0, 2), Split(8.3, ((2,), (0, 1)))),
+        20.0,
+    ),
+    "the ledger is lost, and the arbitrator restarts once more": Schedule(
+        40136233,
+        Setup(),
+        (KillArbitrator(6.9, 0.329, disk_lost=True), Split(6.9, ((1,), (0, 2))), KillArbitrator(14.3, 0.09)),
+        30.0,
+    ),
+    "rings that change together though their members were lost one after the other": Schedule(
+        40139503,
+        Setup(nodes=4, algorithm=LMS, token_ms=3_000, latency_s=0.03),
+        (Split(9.0, ((2, 4), (1, 3))), Split(11.0, ((3, 4), (0, 1, 2))), Split(11.5, ((0, 2), (3,), (1, 4)))),
+        30.0,
+    ),
+    "a daemon is killed before anything is known of its cluster": Schedule(
+        40141443,
+        Setup(algorithm=LMS, tells_token=True, heuristics_s=0.3),
+        (OneWayLoss(4.1, 2, 1), KillArbitrator(4.8, 0.224, disk_lost=True), KillDaemon(6.0, 1)),
+        40.0,
+    ),
+    "refused in a ring that had lost its token, and not heard again": Schedule(
+        40312142,
+        Setup(nodes=3, algorithm=LMS, tells_token=True, tie_breaker=TieBreakerMode.HIGHEST),
+        (OneWayLoss(2.3, 2, 3), KillCorosync(12.7, 1), OneWayLoss(13.1, 2, 0)),
+        30.0,
+    ),
+    "a daemon loses its patience with a slow answer to its INIT": Schedule(
+        40568238,
+        Setup(algorithm=Algorithm.TWO_NODE_LMS),
+        (Split(9.7, ((1,), (0, 2))), Delay(12.1, 0, 1, 0.14), Split(24.8, ((1,), (2,)))),
+        35.0,
+    ),
+    "two lost nodes come together, and the daemon of one of them is dead": Schedule(
+        40511142,
+        Setup(nodes=4),
+        (Split(5.8, ((4,), (2, 3), (1,))), KillDaemon(14.8, 4), Split(16.8, ((0, 1, 3), (2, 4)))),
+        45.0,
+    ),
+    "a killed daemon runs again, and can not reach the arbitrator": Schedule(
+        40577822,
+        Setup(algorithm=LMS),
+        (KillDaemon(7.4, 2, 1.194), Split(8.1, ((0,), (1, 2))), Split(20.2, ((0, 1), (2,)))),
+        35.0,
+    ),
+    "a daemon ends in order in a ring that has just lost its token": Schedule(
+        40741106,
+        Setup(nodes=3, algorithm=LMS, tells_token=True),
+        (OneWayLoss(2.1, 2, 1), StopDaemon(4.5, 1), KillCorosync(4.5, 3)),
+        20.0,
+    ),
+    "who gave up is in a ring that has just lost its token": Schedule(
+        40822056,
+        Setup(nodes=5, algorithm=LMS),
+        (Split(9.4, ((4, 5), (0, 1), (2, 3))), Split(11.0, ((0, 1, 3), (2, 4, 5))), Split(14.8, ((1, 3, 4), (2, 5)))),
+        40.0,
+    ),
+    "a lost node comes together with one that has no vote, and has to wait for it": Schedule(
+        40857930,
+        Setup(nodes=4, latency_s=0.03),
+        (Split(4.3, ((2, 3, 4), (1,))), Split(8.4, ((1, 2), (0, 3, 4)))),
+        40.0,
+    ),
+    "corosync begins anew before the other node has noticed, and the ledger is lost": Schedule(
+        50019812,
+        Setup(algorithm=LMS, timeout_ms=1_250, token_ms=3_000),
+        (KillCorosync(2.4, 1), KillArbitrator(3.4, 2.551, disk_lost=True), PowerOn(3.4, 1), Split(3.6, ((2,), (0, 1)))),
+        25.0,
     ),
     "isolated under lms": Schedule(200109, Setup(algorithm=LMS, timeout_ms=2_500), (Split(2.8, ((1,), (0, 2))),), 37.4),
 }

@@ -290,10 +290,9 @@ class Arbiter:
         if cluster is None:
             algorithm = Algorithm(init.algorithm)
             known = self._remembered.pop(name, None)
-            holders = Holders(algorithm) if known is None else known
+            holders = Holders(algorithm, anybody=self._unknown) if known is None else known
             policy = self._settings.policy_of(name)
             cluster = self._clusters[name] = Cluster(name, algorithm, init.tie_breaker, holders, policy, self._outbox, self._say_time)
-            cluster.presumed = self._unknown if known is None else None
         return cluster
 
     # ---- a node that is connected twice

@@ -46,8 +46,6 @@ class Cluster:
         self.tie_breaker = tie_breaker
         self.policy = policy
         self.nodes: dict[NodeId, Node] = {}
-        self.presumed: Absence | None = None
-        """There is no record of this cluster, and votes may have been given until then; None once its nodes are known, or there is one."""
         self._anybody: ClusterRecord | None = None
         self._outbox = outbox
         self._say_time = say_time
@@ -92,9 +90,8 @@ class Cluster:
 
         Under `stock` anybody may, and no holders are kept; but a restart with another policy must not take that for nobody.
         """
-        if self.granting is not None and self.presumed is not None:
-            self._presume(self.presumed)
-            self.presumed = None
+        if self.granting is not None and self.granting.holders.anybody is not None:
+            self._presume(self.granting.holders.anybody)
         elif self.granting is None and self.algorithm is not Algorithm.TEST:
             heartbeat_ms = self._heartbeat_ms()
             anybody = tuple(HolderRecord(node_id, heartbeat_ms) for node_id in sorted(self._configured()))

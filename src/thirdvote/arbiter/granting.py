@@ -29,7 +29,8 @@ from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.presence import INSPECTED_S, Presence, Probing, silence
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.arbiter.referee import LISTS_MISSING, NOT_ASKED, Board, refuse_question
-from thirdvote.arbiter.releases import MARGIN_S, Absence, Timing, released_at, timing
+from thirdvote.arbiter.refusals import is_final, settles_at
+from thirdvote.arbiter.releases import Absence, Ring, Timing, released_at, timing
 from thirdvote.arbiter.waits import Wait, end_of, how_lost, sentence
 from thirdvote.config import ClusterPolicy
 from thirdvote.decide.view import ClusterView, Verdict
@@ -279,12 +280,12 @@ class GrantingReferee:
             if members not in by_partition:
                 by_partition[members] = self._waits_for_others(members)
             waits = by_partition[members]
-            if waits:
+            if waits and not self._has(node, Vote.ACK):
                 self.waits[node_id] = waits
             self._serve_winner(node, verdict, waits)
 
     def _serve_winner(self, node: Node, verdict: Verdict, waits: list[Wait]) -> None:
-        if waits:
+        if waits and not self._has(node, Vote.ACK):
             node.held_back = f"waiting {sentence(waits, self._say_time)}; then it gets the vote: {verdict.because}"
             others = [self.holders.by_node[wait.node_id] for wait in waits]
             if not self._has(node, Vote.NACK) and any(other.in_flight and not self.speaks(other) for other in others):
@@ -317,8 +318,8 @@ class GrantingReferee:
         holder = self.holders.by_node.get(node.node_id)
         if holder is not None and verdict.vote is Vote.ACK:
             holder.acked_at, holder.said_no = self.board.now, False
-        node.vote_number = self.board.tell(node, verdict)
         self.presence.asked(node)
+        node.vote_number = self.board.tell(node, verdict)
 
     # ---- holders, and what they are waited for
 
@@ -344,9 +345,16 @@ class GrantingReferee:
                 waits.append(wait)
             elif self._speaker(holder) is None and not self.presence.is_heard_of(members):
                 waits.append(Wait(holder.node_id, "who is to have the vote was not heard for a moment, and is asked if it is there", None))
+            elif self._speaker(holder) is None and not self.presence.are_heard(self._possible_mates(members)):
+                waits.append(Wait(holder.node_id, "another node, which may be together with it, is asked if it is there", None))
             else:
                 self._drop(holder, self._why_released(holder))
         return waits
+
+    def _possible_mates(self, members: frozenset[NodeId]) -> list[Node]:
+        """Of a lost node, of those that are connected. As long as they answer, they would tell us."""
+        nodes = self.board.nodes.items()
+        return [node for node_id, node in nodes if node_id not in members and node_id not in self.holders.by_node]
 
     def _press(self, holder: Holder) -> None:
         """Does what brings its release nearer: a look at one that does not answer, a second NACK for a vote that was in flight.
@@ -358,52 +366,52 @@ class GrantingReferee:
             return
         if self.presence.is_unresponsive(node):
             self.presence.look(node)
-        elif holder.in_flight and self._has(node, Vote.NACK):
-            settled = self._settles_at(holder)
-            if settled is not None and (settled <= self.board.now or node.quorate is True):
+        elif self._has(node, Vote.NACK):
+            self._press_speaker(holder, node)
+
+    def _press_speaker(self, holder: Holder, node: Node) -> None:
+        settled = settles_at(holder, self._timing(holder))
+        if settled is None:
+            return
+        if holder.in_flight:
+            if settled <= self.board.now or node.quorate is True:
                 holder.in_flight, holder.refused_at, node.quorate, node.had_ack = False, None, None, True
                 assert node.told is not None
                 self._tell(node, node.told)
+        elif settled <= self.board.now and node.quorate is not False and not is_final(holder, settled, node.session.last_heard):
+            self.presence.ask(node)
 
     def _wait_for(self, holder: Holder) -> Wait | None:
         """None: it is released."""
         other = self._speaker(holder)
         if other is not None:
             return self._wait_for_answer(holder, other)
-        settled = self._settles_at(holder)
+        absence = self._absence(holder)
+        settled = settles_at(holder, self._timing(holder))
+        if settled is not None and not is_final(holder, settled, absence.alive):
+            settled = None
         if settled is not None and settled <= self.board.now:
             return None
         if self.policy.handover is Handover.FAST and holder.left_out:
             return None
         looked_at = holder.absence is not None or self.presence.is_seen(self.board.nodes[holder.node_id])
-        absence = self._absence(holder)
-        until = released_at(absence, self.holders.ring(holder, self.board.nodes, self._configured), self._timing(holder))
+        until = released_at(absence, self._ring(holder), self._timing(holder))
         if settled is not None:
             until = settled if until is None else min(settled, until)
         if until is not None and until <= self.board.now and looked_at:
             return None
-        return Wait(holder.node_id, how_lost(absence, holder.presumed, self._say_time), until)
+        return Wait(holder.node_id, self._how_lost(holder, absence), until)
 
-    def _settles_at(self, holder: Holder) -> float | None:
-        """When its Corosync has found that it has no quorum, once it has answered a NACK for its ring, whatever became of it since.
-
-        As long as Corosync has told nothing about that ring, it may not be done with it, or wait for the device of another node in it. And
-        without a "no" the NACK may have come in a pause of the daemon, for its heuristics after one more change; or after a mate was lost,
-        when Corosync goes by it in the next ring only.
-        """
-        if holder.refused_at is None:
-            return None
-        rule = self._timing(holder)
-        if holder.unpublished_since is not None:
-            return holder.refused_at + rule.sync_timeout
-        if holder.said_no:
-            return holder.refused_at + rule.steps_at_most
-        has_mates = holder.members is None or len(holder.members) > 1
-        return holder.refused_at + max(rule.steps_at_most, rule.heuristics + (rule.notice + MARGIN_S if has_mates else 0.0))
+    def _ring(self, holder: Holder) -> Ring:
+        nodes = self.board.nodes
+        away = frozenset(each for each in self._configured if each not in nodes or self.presence.is_unresponsive(nodes[each]))
+        return self.holders.ring(holder, nodes, self._configured, away)
 
     def _look_at_holders(self) -> None:
         """Of one that does not answer it shall be known, before it is given up, if its kernel does."""
         for node_id, node in self.board.nodes.items():
+            if self.presence.is_unresponsive(node):
+                self.holders.unheard(node)
             if node_id in self.holders.by_node and self.presence.is_unresponsive(node) and not self.presence.was_looked_at(node):
                 self.presence.look(node)
 
@@ -421,16 +429,20 @@ class GrantingReferee:
         return holder.absence or silence(self.board.nodes[holder.node_id])
 
     def _wait_for_answer(self, holder: Holder, node: Node) -> Wait | None:
+        if holder.is_bystander:
+            return None
         if not self._has(node, Vote.NACK):
             behind = "has not reported its new ring yet" if node.behind_since is not None else "has not been told yet that it has no vote"
             return Wait(holder.node_id, f"it is connected, and {behind}", None)
-        until = self._settles_at(holder)
+        until = settles_at(holder, self._timing(holder))
         if until is None:
             return Wait(holder.node_id, "it has not answered yet that it has no vote", None)
         if holder.in_flight:
             return Wait(holder.node_id, "its last vote came just before its ring changed, and is taken back twice", until)
-        if node.quorate is False or until <= self.board.now:
+        if node.quorate is False or (until <= self.board.now and is_final(holder, until, node.session.last_heard)):
             return None
+        if until <= self.board.now:
+            return Wait(holder.node_id, "it has taken back its vote, and is asked if its ring is still the same", None)
         return Wait(holder.node_id, "it has taken back its vote, and its Corosync has yet to say that it has no quorum", until)
 
     def _timing(self, holder: Holder) -> Timing:
@@ -444,10 +456,13 @@ class GrantingReferee:
     def _why_released(self, holder: Holder) -> str:
         if self._speaker(holder) is not None or holder.refused_at is not None:
             return "it has answered that it has no vote, and has no quorum"
-        how = how_lost(self._absence(holder), holder.presumed, self._say_time)
+        how = self._how_lost(holder, self._absence(holder))
         if self.policy.handover is Handover.FAST and holder.left_out:
             return f"{how}, its ring is gone, and hand-over is fast"
         return f"{how}, it can not report quorum any more"
+
+    def _how_lost(self, holder: Holder, absence: Absence) -> str:
+        return how_lost(absence, holder.presumed and not holder.is_bystander, self._say_time)
 
     def _drop(self, holder: Holder, because: str) -> None:
         """The node is no holder any more. A connected one that was released by time has given up its connection by then."""
@@ -523,7 +538,7 @@ class GrantingReferee:
             times.append(self._ledger_again)
         in_the_way = {wait.node_id for waits in self.waits.values() for wait in waits}
         for node_id, node in self.board.nodes.items():
-            asked = node.asked_at is not None and node_id in self.holders.by_node
+            asked = node.asked_at is not None and (node_id in self.holders.by_node or len(self._configured) > 2)
             if asked or node.behind_since is not None or node_id in in_the_way:
                 times += self.presence.next_look(node)
         return min((time for time in times if time > now), default=None)

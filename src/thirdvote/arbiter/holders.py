@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.record import ClusterRecord, HolderRecord
@@ -29,8 +30,9 @@ class Holder:
     are those of `Ring`. `refused_at`: when it answered a NACK for that ring; `unpublished_since`: when it reported that ring, until
     its Corosync has told it if it has quorum there.
 
-    `ticket` is that of the record that first named it, `durable` whether that record is on the disk. One that is `presumed` may
-    report quorum, though it was not given a vote of which there is a record, and is in none.
+    `ticket` is that of the record that first named it as one that is given the vote, `durable` whether that is on the disk. One that is
+    `presumed` may report quorum, though it was not given a vote of which we know; as a bystander (`is_bystander`) it can not, but keep
+    others from losing theirs. It is in no record once it is `negligible`.
     """
 
     node_id: NodeId
@@ -58,14 +60,16 @@ class Holder:
     ticket: int | None = None
     durable: bool = False
     presumed: bool = False
+    is_bystander: bool = False
+    negligible: bool = False
 
-    def ring_changed(self, now: float, *, witnessed: bool) -> None:
+    def ring_changed(self, now: float, earliest: float) -> None:
         """Others report so; the node itself is not heard."""
         self.changed_at = now
         if len(self.changes) == CHANGES_MAX:
-            self.changes = (*self.changes[:-1], RingChange(now, witnessed=False))
+            self.changes = (*self.changes[:-1], RingChange(now, -inf))
         else:
-            self.changes = (*self.changes, RingChange(now, witnessed))
+            self.changes = (*self.changes, RingChange(now, earliest))
 
     def settled(self) -> None:
         """Its ring, as it is now, has been given the vote: what it reported before does not matter any more. A device that nobody polls
@@ -77,11 +81,21 @@ class Holder:
 
 @dataclass(slots=True)
 class Holders:
-    """Of one cluster. `partition` is the membership list that was given the vote last."""
+    """Of one cluster. `partition` is the membership list that was given the vote last. `anybody`: votes may have been given of which there
+    is no record, and which nodes there are is not known yet; how they are lost, until they say something.
+    """
 
     algorithm: Algorithm
     partition: frozenset[NodeId] = frozenset()
     by_node: dict[NodeId, Holder] = field(default_factory=dict)
+    anybody: Absence | None = None
+    _left_at: dict[NodeId, float] = field(default_factory=dict)
+    _known_since: float = -inf
+    """Before, anybody may have come and gone."""
+
+    def __post_init__(self) -> None:
+        if self.anybody is not None:
+            self._known_since = self.anybody.at
 
     @classmethod
     def of_record(cls, record: ClusterRecord, started: float) -> Holders:
@@ -91,35 +105,34 @@ class Holders:
         holders = {}
         for each in record.holders:
             absence = unattended if each.unattended else away
-            holders[each.node_id] = Holder(each.node_id, each.heartbeat_ms, absence, durable=True)
-        return cls(record.algorithm, record.partition, holders)
+            holders[each.node_id] = Holder(each.node_id, each.heartbeat_ms, absence, durable=not each.presumed, presumed=each.presumed)
+        return cls(record.algorithm, record.partition, holders, _known_since=started)
 
     def record(self) -> ClusterRecord | None:
-        kept = [
-            HolderRecord(each.node_id, each.heartbeat_ms, each.absence is not None and each.absence.manner in (Manner.CLOSED, Manner.HANGS))
-            for _, each in sorted(self.by_node.items())
-            if not each.presumed
-        ]
-        return ClusterRecord(self.algorithm, self.partition, tuple(kept)) if kept else None
+        """None while there may be holders that it can not name: no record says that more than one that lacks them."""
+        kept = [_record_of(holder) for _, holder in sorted(self.by_node.items()) if not holder.negligible]
+        return ClusterRecord(self.algorithm, self.partition, tuple(kept)) if kept and self.anybody is None else None
 
     def presume(self, node_ids: Iterable[NodeId], heartbeat_ms: int, away: Absence) -> None:
         """These may hold a vote of which there is no record."""
+        self.anybody = None
         for node_id in node_ids:
             self.by_node.setdefault(node_id, Holder(node_id, heartbeat_ms, away, presumed=True))
 
     def persisted(self, tickets: Collection[int], problem: str) -> None:
-        """Who was to become a holder, and whose record was not written, has not been told, and is none."""
-        for node_id, holder in tuple(self.by_node.items()):
+        """Who was to become a holder, and whose record was not written, has not been told; it may report quorum for its mates' votes."""
+        for holder in self.by_node.values():
             if holder.ticket in tickets and not problem:
                 holder.durable = True
             elif holder.ticket in tickets and not holder.durable:
-                del self.by_node[node_id]
+                holder.presumed, holder.ticket = True, None
 
     def put_away(self) -> None:
         """Nobody is connected any more. Who ended by itself may report quorum for a moment at the most, which is not worth a record."""
         for holder in self.by_node.values():
             if holder.absence is not None and holder.absence.manner is Manner.ENDED:
-                holder.presumed, holder.durable, holder.ticket = True, False, None
+                holder.presumed = holder.negligible = True
+                holder.durable, holder.ticket = False, None
 
     def outside(self, members: Collection[NodeId]) -> list[Holder]:
         return [holder for node_id, holder in self.by_node.items() if node_id not in members]
@@ -127,9 +140,23 @@ class Holders:
     # ---- what is seen of them
 
     def went(self, node: Node, absence: Absence) -> None:
+        self._left_at[node.node_id] = absence.at
         holder = self.by_node.get(node.node_id)
         if holder is not None:
             holder.absence = absence
+        elif self.anybody is not None or (_keeps_others_waiting(node) and absence.manner is not Manner.ENDED):
+            self._add_bystander(node, absence)
+
+    def unheard(self, node: Node) -> None:
+        """It is connected, and does not answer."""
+        if node.node_id not in self.by_node and _keeps_others_waiting(node):
+            self._add_bystander(node, None)
+
+    def _add_bystander(self, node: Node, absence: Absence | None) -> None:
+        members = node.member.membership_list
+        self.by_node[node.node_id] = Holder(
+            node.node_id, node.session.heartbeat_ms, absence, node.ring_id, members, presumed=True, is_bystander=True
+        )
 
     def polled(self, node: Node, refused_at: float | None) -> None:
         """The node has answered a vote for the ring that it reported last, and has polled with it; `refused_at` if it was a NACK."""
@@ -152,29 +179,30 @@ class Holders:
                 self._reported_itself(holder, node, members, now, notice)
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
-                    holder.ring_changed(now, witnessed=not is_first)
+                    holder.ring_changed(now, -inf if is_first else node.ticked_at)
                     holder.ring_id, holder.members, holder.left_out, holder.leavers = node.ring_id, members, False, frozenset()
             elif _lost_ring(holder, node, is_first=is_first):
                 leave_now = (members if holder.members is None else members & holder.members) - holder.leavers
                 if leave_now or (is_first and _is_newer(node.ring_id, holder.left_by)):
-                    holder.ring_changed(others_noticed, witnessed=not is_first and node.node_id in leave_now)
+                    holder.ring_changed(others_noticed, -inf if is_first or node.node_id not in leave_now else node.ticked_at)
                     holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
                     holder.leavers |= members
         self._presume_mates(node, nodes, now)
 
     def _noticed_by(self, node: Node, now: float, notice: float) -> float:
-        """When the others have noticed, at the latest, that they lost this node. If it was away for a moment only, its Corosync may have
-        begun anew, and be in a ring of its own before the others know anything.
+        """When the others have noticed, at the latest, that they lost this node. If it was away for a moment only, as far as is known, its
+        Corosync may have begun anew, and be in a ring of its own before the others know anything.
         """
         known = self.by_node.get(node.node_id)
-        if known is None or known.absence is None or known.absence.alive is None or now >= known.absence.at + notice + TRAVEL_S:
+        if known is not None and known.absence is None:
             return now
-        return now + notice
+        left_at = self._left_at.get(node.node_id, self._known_since)
+        return now if now >= left_at + notice + TRAVEL_S else now + notice
 
     def _reported_itself(self, holder: Holder, node: Node, members: frozenset[NodeId], now: float, notice: float) -> None:
         holder.uses_heuristics |= bool(node.heuristics_membership) or bool(node.heuristics_regular)
         holder.heartbeat_ms = max(holder.heartbeat_ms, node.session.heartbeat_ms)
-        holder.absence, holder.changed_at, holder.changes = None, None, ()
+        holder.absence, holder.changed_at, holder.changes, holder.is_bystander = None, None, (), False
         holder.left_out, holder.leavers = False, frozenset()
         holder.refused_at, holder.unpublished_since, holder.said_no = None, now, False
         if holder.polled_ring != node.ring_id:
@@ -194,11 +222,24 @@ class Holders:
             presumed.refused_at = mate.refused_at if mate is not None else None
             self.by_node[node_id] = presumed
 
-    def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId]) -> Ring:
+    def ring(self, holder: Holder, nodes: Mapping[NodeId, Node], configured: frozenset[NodeId], away: frozenset[NodeId]) -> Ring:
+        """`away`: configured nodes that are not heard. They may come together with it."""
         mates = (configured if holder.members is None else holder.members) - holder.leavers - {holder.node_id}
         watching = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
-        found = Mates.NONE if not mates else Mates.WATCHING if watching else Mates.AWAY
-        return Ring(holder.changed_at, holder.changes, found, holder.unpolled_since, holder.unpublished_since, holder.in_flight)
+        found = Mates.WATCHING if watching else Mates.AWAY if mates or away - {holder.node_id} else Mates.NONE
+        since = holder.unpolled_since
+        given = since is not None and holder.acked_at is not None and holder.acked_at >= since
+        return Ring(holder.changed_at, holder.changes, found, since, given, holder.unpublished_since, holder.in_flight)
+
+
+def _keeps_others_waiting(node: Node) -> bool:
+    """Without a vote of its own: Corosync on those with whom it comes together waits for its device, too."""
+    return len(node.member.config_list or ()) > 2 and node.membership_list is not None and not node.given_up
+
+
+def _record_of(holder: Holder) -> HolderRecord:
+    unattended = holder.absence is not None and holder.absence.manner in (Manner.CLOSED, Manner.HANGS)
+    return HolderRecord(holder.node_id, holder.heartbeat_ms, unattended, holder.presumed)
 
 
 def _is_newer(ring_id: RingId, known: RingId | None) -> bool:

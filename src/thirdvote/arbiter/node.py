@@ -32,8 +32,8 @@ class Node:
     """What the node goes by: the last vote that was not NO_CHANGE, and why."""
     vote_info_number: int = 0
 
-    answered_late: bool = False
-    """The last answer left some time after its echo had come, and is not known to have been heard."""
+    answer_in_doubt: bool = False
+    """The answer to its last echo is not known to have been heard."""
     answered_at: float = 0.0
     echoed_at: float = 0.0
     """When the last echo came that was answered, and the last one at all; at first, when the node joined."""

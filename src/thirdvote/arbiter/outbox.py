@@ -57,7 +57,7 @@ class Outbox:
         """The one that waits."""
         if node.waiting_echo is not None:
             self.send(node.connection, EchoReply(node.waiting_echo.body))
-            node.answered_at, node.answered_late = node.echoed_at, node.echo_due is not None
+            node.answered_at, node.answer_in_doubt = node.echoed_at, True
             node.waiting_echo = node.echo_due = None
 
     def note_vote(self, node: Node, verdict: Verdict) -> None:

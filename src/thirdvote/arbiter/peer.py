@@ -62,10 +62,10 @@ def claim_due(claim: Claim) -> float:
 
 
 def absence_of(node: Node, ending: Ending, delivered: bool, now: float) -> Absence:
-    """How it was lost. A goodbye is that of a daemon that ends, unless it may have given up for want of an answer."""
+    """How it was lost. A goodbye is that of a daemon that ends, unless it may have given up: for want of an answer, or on an error."""
     heartbeat = node.session.heartbeat_ms / 1000
     match ending:
-        case Ending.GOODBYE if delivered and not node.errors_sent and now < node.ticked_at + heartbeat - TICK_S - (node.round_trip or 0.0):
+        case Ending.GOODBYE if delivered and _has_no_reason(node) and now < node.ticked_at + heartbeat - TICK_S - (node.round_trip or 0.0):
             return Absence(Manner.ENDED, now, node.answered_at, node.echoed_at, now)
         case Ending.GOODBYE:
             return Absence(Manner.GAVE_UP, now, node.answered_at, node.echoed_at, now)
@@ -76,3 +76,8 @@ def absence_of(node: Node, ending: Ending, delivered: bool, now: float) -> Absen
             return silent if silent.manner is Manner.HANGS else replace(silent, manner=Manner.DROPPED, at=now)
         case _:
             assert_never(ending)
+
+
+def _has_no_reason(node: Node) -> bool:
+    """To give up at once. One that has reported nothing may have lost its patience for the answer to its INIT."""
+    return node.membership_list is not None and not node.errors_sent

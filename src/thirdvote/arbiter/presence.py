@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from thirdvote.arbiter.node import Node
@@ -73,18 +74,20 @@ class Presence:
             self.ask(node)
         return False
 
+    def are_heard(self, nodes: Collection[Node]) -> bool:
+        """Each has spoken just now; those who have not are asked."""
+        silent = [node for node in nodes if self.board.now >= node.session.last_heard + HEARD_S]
+        for node in silent:
+            self.ask(node)
+        return not silent
+
     def _probe(self, node: Node) -> None:
-        """Changes nothing for the node. One that has reported nothing does not expect it yet. What its kernel has acknowledged before it
-        has been heard, its last echo's answer too.
-        """
+        """Changes nothing for the node. One that has reported nothing does not expect it yet."""
         if node.membership_list is None:
             return
-        if node.answered_late and node.asked_at is None and not node.looking_back:
-            node.looking_back = True
-            self._actions.inspect(node)
         node.probed_at = self.board.now
-        self._actions.probe(node)
         self.asked(node)
+        self._actions.probe(node)
 
     def _behind(self) -> set[NodeId]:
         """Nodes of whose ring others, which it counts in or which count it in, report a newer one."""
@@ -113,7 +116,10 @@ class Presence:
         return node.behind_since is not None and self.is_unresponsive(node)
 
     def asked(self, node: Node) -> None:
-        """A VOTE_INFO leaves for it."""
+        """A VOTE_INFO is about to leave for it. What its kernel has acknowledged before has been heard, its last echo's answer too."""
+        if node.answer_in_doubt and node.asked_at is None and not node.looking_back:
+            node.looking_back = True
+            self._actions.inspect(node)
         node.sent_at = self.board.now
         if node.asked_at is None:
             node.asked_at = self.board.now
@@ -138,7 +144,7 @@ class Presence:
     def looked(self, node: Node, *, acknowledged: bool) -> bool:
         """What was seen; whether that changes anything, and no other look is under way."""
         if acknowledged:
-            node.answered_late = False
+            node.answer_in_doubt = False
         if node.looking_back:
             node.looking_back = False
             return acknowledged
@@ -174,8 +180,8 @@ def silence(node: Node) -> Absence:
     """Of a connected node that does not answer. If its kernel has acknowledged what it was asked, its daemon hangs."""
     heard = node.session.last_heard
     manner = Manner.HANGS if node.acknowledged and node.asked_at is not None else Manner.SILENT
-    late = node.answered_late and node.answered_at == node.echoed_at  # an echo after that one tells that its answer was heard
-    return Absence(manner, heard, node.answered_at, node.echoed_at, heard, late)
+    in_doubt = node.answer_in_doubt and node.answered_at == node.echoed_at  # an echo after that one tells that its answer was heard
+    return Absence(manner, heard, node.answered_at, node.echoed_at, heard, in_doubt)
 
 
 def patience(node: Node) -> float:

@@ -10,11 +10,14 @@ from thirdvote.domain import Algorithm, ClusterName, NodeId
 
 @dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """`heartbeat_ms` is what the node told, from which its time limits follow. `unattended`: its daemon was killed, or hangs."""
+    """`heartbeat_ms` is what the node told, from which its time limits follow. `unattended`: its daemon was killed, or hangs. `presumed`:
+    it was given no vote of which we know, but may report quorum all the same.
+    """
 
     node_id: NodeId
     heartbeat_ms: int
     unattended: bool = False
+    presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

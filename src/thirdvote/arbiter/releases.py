@@ -16,7 +16,8 @@ and from what we have seen, in our clock, where a message is seen no sooner than
 
     a  when the last echo came that was answered: what it hears of us afterwards it can not have heard
     e  when the last echo came
-    R  when its ring changed; the nodes that it lost report it, and notice it within SKEW of it
+    R  when its ring changed; the nodes that it lost report it, and notice it within SKEW of it. A report may reach us late, but not
+       before the echo that left before it (`RingChange.earliest`)
 
 The token timeout is not known, and Corosync's default is assumed. But it takes Corosync two of them to notice a loss; so if a
 node fell silent and lost its ring by one fault, it is at most half of the time between its last sign of life and R.
@@ -24,7 +25,7 @@ node fell silent and lost its ring by one fault, it is at most half of the time 
 How a node can be lost, and what it does then:
 
 SILENT: nothing comes. Either it runs and hears nothing. Then it gives up at g = a + 2H, where it casts "no" at once; or at
-a + H, if our last answer left late, and its kernel had not acknowledged it before it was cut off. If its ring changed before, that
+a + H, if its kernel had not acknowledged our last answer when it was asked something else. If its ring changed before, that
 poll is also the first one for the new ring, so it is over then, frozen or not. If its ring changes only after it has given up, a
 poll for the new ring comes with its timer, C + P after the change at the latest; or later if it is asleep: after giving up it
 sleeps for up to 0.9 C before it connects anew, and does nothing meanwhile. Or, in a ring that is its own still, the daemon hangs; it
@@ -37,21 +38,26 @@ docs/safety.md, as it can not be told from a node that lost its power, whose sur
 
 CLOSED: the connection ended without a goodbye, at c. The daemon was killed. Its last poll may have been just before, so
 until c + T. A ring that changes within that time finds the device alive, and Corosync waits for it: until R + S; and anew
-with each change before that. So it does when the ring had changed before c, and no vote for the new one had come yet.
+with each change before that. So it does when the ring had changed before c, and no vote for the new one had come yet. If it was
+started again, on a host that can not reach us, it has no vote, and is alive: a ring that changes is over when its timer polls.
 
 GAVE_UP: a goodbye came from a daemon that goes on. It had cast "no" before it said it. A ring that changes after that
-finds it alive: until its timer polls, as above.
+finds it alive: until its timer polls, as above. In a ring with others the token may have been lost just before.
 
 ENDED: a goodbye came from a daemon that ends by itself: before its next echo was due, with every answer to it delivered, it
 had no reason to give up. It has unregistered the device, and Corosync waits for nothing: D after a change of the ring, or after
-the end if that came later. A node that is shut down leaves its ring within a moment of that, and is not waited for.
+the end if that came later. A node that is shut down leaves its ring within a moment of that, and is not waited for. In a ring with
+others that are not heard of to have left it, the token may have been lost, and it does not get over that before its ring has changed.
+If its ring changes long after, it may have been started again, as after a kill.
 
 DROPPED: we ended the connection, and it may have given up at any time from then until g. Or we were not there ourselves
 (`at`, `a` and `e` are our start then): the same, or a daemon that hangs.
 
 A ring of several nodes may have lost its token unseen, once more if it had changed before, just before the node was to stop; then
 what its daemon casts is not heard before the ring has changed, and its timer polls in the new one. So that time is added, where it
-has mates that are not connected; or that are, if no change is known: they report it when it is too late.
+has mates that are not connected; or that are, if no change is known: they report it when it is too late. Two that are lost one after
+the other may come together, too, where nobody hears them; then Corosync on each waits for the daemons of both. So a node without a vote
+that is lost is kept in mind like a holder, as a bystander (`holders`).
 
 A vote that was given while the token was lost already waits in Corosync's queue, and comes into force in the new ring, after the
 first poll there: until the next poll, C later (`in_flight`).
@@ -65,6 +71,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 from typing import assert_never
 
 from thirdvote.config import ClusterPolicy
@@ -81,8 +88,9 @@ MARGIN_S = 0.2
 """For clocks that do not run alike, and for a daemon that is scheduled late."""
 
 TOKENS_TO_NOTICE = 2.03
-"""Token timeouts from the loss of a node to the new ring: one without a token, and 1.2 for the consensus on who is left; less the
-age of the last token.
+TOKENS_TO_NOTICE_MAX = 2.25
+"""Token timeouts from the loss of a node to the new ring, at least and at most: one without a token, and 1.2 for the consensus on who is
+left; less the age of the last token.
 """
 
 STEPS_OF_TOKEN = 0.36
@@ -118,7 +126,7 @@ class Manner(Enum):
 @dataclass(frozen=True, slots=True)
 class Absence:
     """`at`: when it was lost, or last heard if it is silent; `answered` is a, `echoed` is e. `alive`: its last sign of life, if known.
-    `late`: the last answer left late, and nothing tells that it was heard.
+    `in_doubt`: nothing tells that it has heard the last answer.
     """
 
     manner: Manner
@@ -126,7 +134,7 @@ class Absence:
     answered: float
     echoed: float
     alive: float | None
-    late: bool = False
+    in_doubt: bool = False
 
 
 def unheard(since: float, manner: Manner = Manner.DROPPED) -> Absence:
@@ -136,10 +144,12 @@ def unheard(since: float, manner: Manner = Manner.DROPPED) -> Absence:
 
 @dataclass(frozen=True, slots=True)
 class RingChange:
-    """`at` is when it was reported. `witnessed`: by a node that was there, in that ring, until then; else it may have been long before."""
+    """`at` is when it was reported; `earliest`: it was not before that, as the node that reports it was there, in that ring; -inf: it was
+    not, or was not heard before. A report may come late, for the network's sake or our own, but after an echo that left before it.
+    """
 
     at: float
-    witnessed: bool
+    earliest: float
 
 
 class Mates(Enum):
@@ -153,15 +163,16 @@ class Mates(Enum):
 @dataclass(frozen=True, slots=True)
 class Ring:
     """`changes` since the node was heard, and no vote was given in the new ring since; `changed_at` the last one, None: no change is known.
-    `mates` of the ring that it is in now as far as is known. `unpolled_since`: the node itself had reported a new ring then, and no
-    vote for it has come; `unpublished_since`: nor has its Corosync told whether it has quorum in it. `in_flight`: it was given a vote
-    so shortly before its ring changed that the token may have been lost already.
+    `mates` of the ring that it is in now as far as is known. `unpolled_since`: the node itself had reported a new ring then, and has not
+    answered a vote for it; `given`: though it was given one. `unpublished_since`: nor has its Corosync told whether it has quorum in it.
+    `in_flight`: it was given a vote so shortly before its ring changed that the token may have been lost already.
     """
 
     changed_at: float | None = None
     changes: tuple[RingChange, ...] = ()
     mates: Mates = Mates.NONE
     unpolled_since: float | None = None
+    given: bool = False
     unpublished_since: float | None = None
     in_flight: bool = False
 
@@ -213,7 +224,7 @@ class Timing:
     @property
     def notice(self) -> float:
         """From the loss of the token to a new ring, at most."""
-        return (TOKENS_TO_NOTICE + STEPS_OF_TOKEN) * self.token
+        return (TOKENS_TO_NOTICE_MAX + STEPS_OF_TOKEN) * self.token
 
 
 def timing(heartbeat_ms: int, algorithm: Algorithm, nodes: int, uses_heuristics: bool, policy: ClusterPolicy) -> Timing:
@@ -255,7 +266,7 @@ def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None
     if absence.manner is Manner.ENDED:
         return _ended(absence, ring, timing)
     if ring.changed_at is None:
-        return None if ring.unpolled_since is None else _waited_again(ring.unpolled_since + timing.sync_timeout, ring, timing)
+        return None if ring.unpolled_since is None or ring.given else _waited_again(ring.unpolled_since + timing.sync_timeout, ring, timing)
     if absence.manner is Manner.GAVE_UP and ring.changed_at - SKEW_S - max(HEURISTICS_S, timing.heuristics) > absence.at:
         return _timer_after(ring.changed_at, absence.at, absence, timing)
     changed = ring.changed_at if ring.unpolled_since is None else max(ring.changed_at, ring.unpolled_since)
@@ -269,10 +280,10 @@ def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
             return _ended(absence, ring, timing)
         case Manner.GAVE_UP:
             if ring.changed_at is None:
-                return absence.at
+                return absence.at if ring.mates is Mates.NONE else _lost_just_before(absence.at, absence, timing)
             return _changes_again(_timer_after(ring.changed_at, absence.at, absence, timing), absence, ring, timing)
         case Manner.CLOSED:
-            return _unattended(absence.at + timing.timeout, absence, ring, timing)
+            return max(_unattended(absence.at + timing.timeout, absence, ring, timing), _started_again(absence, ring, timing))
         case Manner.HANGS:
             return max(_gives_up(absence, timing), _unattended(_hangs(absence, timing), absence, ring, timing))
         case Manner.SILENT:
@@ -285,9 +296,18 @@ def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
 
 def _ended(absence: Absence, ring: Ring, timing: Timing) -> float:
     """The steps after a change of the ring are added for all."""
+    if ring.mates is not Mates.NONE:
+        return absence.at + timing.notice
+    if ring.changed_at is not None and ring.changed_at >= absence.at + LEAVES_S:
+        return _started_again(absence, ring, timing)
     if ring.unpolled_since is not None or (ring.changed_at is not None and ring.changed_at <= absence.at):
         return absence.at + timing.steps_at_most
     return absence.at
+
+
+def _started_again(absence: Absence, ring: Ring, timing: Timing) -> float:
+    """If the daemon was, on a host that can not reach us, its timer polls in a ring that changed then."""
+    return absence.at if ring.changed_at is None else _timer_after(ring.changed_at, -inf, absence, timing)
 
 
 def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
@@ -295,7 +315,7 @@ def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
     if ring.changed_at is None:
         unseen = gives_up if ring.mates is Mates.NONE else _lost_just_before(gives_up, absence, timing)
         return max(unseen, _hangs(absence, timing))
-    may_give_up = (gives_up - timing.heartbeat, gives_up) if absence.late else (gives_up,)
+    may_give_up = (gives_up - timing.heartbeat, gives_up) if absence.in_doubt else (gives_up,)
     before = [time for time in may_give_up if time < ring.changed_at + timing.skew]
     stops = max(gives_up, _timer_after(ring.changed_at, max(before), absence, timing)) if before else gives_up
     return _changes_again(stops, absence, ring, timing)
@@ -330,8 +350,7 @@ def _unattended(dropped: float, absence: Absence, ring: Ring, timing: Timing) ->
     if ring.unpolled_since is not None:
         alive_until = max(alive_until, ring.unpolled_since + timing.sync_timeout)
     for change in ring.changes:
-        at_the_earliest = change.at - SKEW_S - timing.heuristics - timing.token_before(change.at, absence.alive)
-        if not change.witnessed or at_the_earliest < alive_until:
+        if change.earliest - SKEW_S - timing.heuristics - timing.token_before(change.at, absence.alive) < alive_until:
             alive_until = max(alive_until, change.at + timing.skew + timing.sync_timeout)
     return _waited_again(alive_until, ring, timing)
 

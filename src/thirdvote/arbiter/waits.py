@@ -39,12 +39,12 @@ def sentence(waits: Collection[Wait], say_time: Callable[[float], str]) -> str:
 
 
 def how_lost(absence: Absence, presumed: bool, say_time: Callable[[float], str]) -> str:
-    """`presumed`: it never came to us, or there is no record of it."""
+    """`presumed`: it never came to us."""
     at = say_time(absence.at)
     match absence.manner:
         case Manner.SILENT:
             return f"silent since {at}"
-        case Manner.HANGS if presumed:
+        case Manner.HANGS if absence.alive is None:
             return f"forgotten at {at}, when there were too many clusters to remember"
         case Manner.HANGS:
             return f"its daemon hangs since {at}"

@@ -9,14 +9,14 @@ from thirdvote.arbiter.record import ClusterRecord, HolderRecord
 from thirdvote.domain import Algorithm, ClusterName, NodeId
 
 Row = tuple[bytes, int, str, str]
-"""Name; algorithm by its number in the protocol; node ids "[1, 2]"; holders "[[1, 8000, false]]", each with its
-heartbeat in ms, and whether its daemon was killed or hangs.
+"""Name; algorithm by its number in the protocol; node ids "[1, 2]"; holders "[[1, 8000, false, false]]", each with its
+heartbeat in ms, whether its daemon was killed or hangs, and whether it is only presumed to be one, which schema 1 does not have.
 """
 
 
 def row_of(name: ClusterName, record: ClusterRecord) -> Row:
     partition = json.dumps(sorted(record.partition))
-    holders = json.dumps([[holder.node_id, holder.heartbeat_ms, holder.unattended] for holder in record.holders])
+    holders = json.dumps([[each.node_id, each.heartbeat_ms, each.unattended, each.presumed] for each in record.holders])
     return name, int(record.algorithm), partition, holders
 
 
@@ -36,10 +36,14 @@ def record_of(row: tuple[Any, ...]) -> tuple[ClusterName, ClusterRecord]:
     return ClusterName(name), record
 
 
-def _holder(node_id: object, heartbeat_ms: object, unattended: object) -> HolderRecord:
-    if type(unattended) is not bool:
-        raise ValueError(f"{unattended!r} is neither true nor false")
-    return HolderRecord(NodeId(_number(node_id)), _number(heartbeat_ms), unattended)
+def _holder(node_id: object, heartbeat_ms: object, unattended: object, presumed: object = False) -> HolderRecord:
+    return HolderRecord(NodeId(_number(node_id)), _number(heartbeat_ms), _boolean(unattended), _boolean(presumed))
+
+
+def _boolean(value: object) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
 
 
 def _number(value: object) -> int:

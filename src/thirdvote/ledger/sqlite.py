@@ -49,6 +49,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE TABLE cluster (name BLOB PRIMARY KEY, algorithm INTEGER NOT NULL, partition TEXT NOT NULL, holders TEXT NOT NULL)"
         " WITHOUT ROWID",
     ),
+    (),  # holders may have a fourth value, see `rows`
 )
 """The statements at index N bring a file of version N (`PRAGMA user_version`) to N + 1; an empty file has version 0."""
 

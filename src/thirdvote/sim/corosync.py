@@ -28,8 +28,8 @@ SEQUENCE_STEP = 4
 @dataclass(eq=False, slots=True)
 class Ring:
     """One membership. `waiting` are members that have not got over the change to it; it is `settled` when all have. While it is `stalled`,
-    because a member does not hear another, no member learns what has changed, not even of itself. `since` is when it was formed, in true
-    seconds; `take_step` calls back when corosync's state machine moves on.
+    because a member does not hear another, no member learns what has changed, not even of itself. `since` is when it was formed, and
+    `stalled_since` when it began to stand still, in true seconds; `take_step` calls back when corosync's state machine moves on.
     """
 
     ring_id: RingId
@@ -41,6 +41,7 @@ class Ring:
     settling: bool = False
     settled: bool = False
     stalled: bool = False
+    stalled_since: float = 0.0
 
     def decide(self, only: Corosync) -> None:
         """Quorum in this ring: of `only`, or of all who are in it when that is to be decided for the first time."""

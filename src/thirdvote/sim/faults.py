@@ -131,6 +131,7 @@ def _change_network(world: World, fault: Split | OneWayLoss | Delay | Heal) -> N
         case Delay(host=host, other=other, seconds=seconds):
             world.network.delay(host, other, seconds)
         case Heal():
+            world.note_heal()
             world.network.heal()
         case _:
             assert_never(fault)
@@ -222,6 +223,7 @@ def repair(world: World) -> None:
     world.disk.fails = False
     world.arbitrator.late_s = 0.0
     world.arbitrator.go_on()
+    world.note_heal()
     world.network.heal()
     for node in world.nodes.values():
         node.daemon.go_on()

@@ -128,7 +128,7 @@ def _leaves_in_doubt(fault: Fault) -> bool:
 def _notice_s(setup: Setup) -> float:
     """From the loss of a token to the quorum in a new ring, as long as the arbitrator has to believe that it takes."""
     token_s = setup.token_s if setup.tells_token else 3.0 + 0.65 * (setup.nodes - 2)
-    return 2.4 * token_s
+    return 2.6 * token_s
 
 
 class Votes:
@@ -188,10 +188,19 @@ class Reports:
         self.overlap_since: float | None = None
         self.excused_since: float | None = None
         self._setup = setup
+        self._told: list[int] = []
+        """Nodes in the order of their last reports."""
 
-    def by_nodes_alone(self, node: int) -> bool:
-        """As many nodes as it reports need no device for their quorum."""
-        return len(self.now[node].members) >= quorum_of(self._setup)
+    def tell(self, node: int, report: Report) -> None:
+        self.now[node] = report
+        if node in self._told:
+            self._told.remove(node)
+        self._told.append(node)
+
+    def began_by_nodes_alone(self, pair: tuple[int, int]) -> bool:
+        """The second of the two to report its quorum has as many nodes in its ring as need no device for that."""
+        second = max(pair, key=self._told.index)
+        return len(self.now[second].members) >= quorum_of(self._setup)
 
 
 def only_the_arbitrator(faults: list[Fault]) -> bool:

@@ -84,6 +84,10 @@ class Network:
         self._lossy.add((source, target))
         self.changed()
 
+    def one_way(self) -> list[tuple[int, int]]:
+        """Links that lose everything, while the other direction works."""
+        return [(source, target) for source, target in self._lossy if self.up(target, source)]
+
     def delay(self, host: int, other: int, seconds: float) -> None:
         self._delays[host, other] = self._delays[other, host] = seconds
 
@@ -235,6 +239,11 @@ class Connection:
             endpoint.arrived(self, kind, data)
         else:
             self._reset(target)
+
+    @property
+    def works(self) -> bool:
+        """The arbitrator has its end still, and nothing of either side waits for the network."""
+        return self.server is not None and not self.up.blocked and not self.down.blocked
 
     def all_acknowledged(self) -> bool:
         """Whether the arbitrator's kernel knows that the node's has all that was sent to it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
+from math import inf
 from random import Random
 from typing import assert_never
 
@@ -49,6 +50,10 @@ class Process(Enum):
 
 
 class Daemon:
+    """`hung_since` and `died_at` are below 0 when it never did; `hung_unseen`: the arbitrator did not have it as connected when that began.
+    `ended_at` is when it ended in order, inf while it runs.
+    """
+
     def __init__(
         self,
         node: int,
@@ -63,6 +68,8 @@ class Daemon:
         self.node = node
         self.process = Process.OFF
         self.hung_since = self.died_at = -1.0
+        self.ended_at = inf
+        self.hung_unseen = False
         self.session: NodeSession | None = None
         self.vote = Vote.ASK_LATER
         self._setup = setup
@@ -143,6 +150,7 @@ class Daemon:
             return
         self._life += 1
         self.process = Process.RUNS
+        self.ended_at = inf
         self.vote = Vote.ASK_LATER
         self._paused = False
         self._number = FIRST_NUMBER
@@ -184,6 +192,7 @@ class Daemon:
         if self.process is Process.RUNS:
             self.process = Process.STOPPED
             self.hung_since = self._engine.now
+            self.hung_unseen = not self.connected or self._connection is None or not self._connection.works
 
     def go_on(self) -> None:
         """SIGCONT."""
@@ -234,6 +243,7 @@ class Daemon:
     def _end(self) -> None:
         """The regular end: NACK once, unregistered, the connection closed with a goodbye."""
         self._say("ends in order")
+        self.ended_at = self._engine.now
         if self._gives_up():
             self._update(Vote.NACK)
         self._corosync.unregister()

@@ -1,9 +1,10 @@
 """Which rings corosync forms, and when: a model of totem.
 
-A node that does not hear another any more has a new ring two tokens later, each side for itself; one that left in order is missed at
-once. Nodes that hear each other again come together within 0.2 to 1.5 s, all at about the same moment. A link that was broken for longer
-than a token, but not for long enough to lose somebody, leads to a new ring of the same members. Where not everybody hears everybody, those
-who do form the ring; a link that works in one direction only counts as broken.
+From when a member of a ring does not hear another one, the ring's token is lost; two tokens later those who hear each other then have new
+rings, each side for itself, and later if one more is lost while they agree on that. One that left in order is missed at once. Nodes that
+hear each other again come together within 0.2 to 1.5 s, all at about the same moment. A link that was broken for longer than a token, but
+not for long enough to lose somebody, leads to a new ring of the same members. Where not everybody hears everybody, those who do form the
+ring; a link that works in one direction only counts as broken.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Totem:
         for ring in {id(corosync.ring): corosync.ring for corosync in self._nodes.values() if corosync.running}.values():
             stalled = any(pair in self._broken for pair in combinations(sorted(ring.members), 2))
             if stalled != ring.stalled:
-                ring.stalled = stalled
+                ring.stalled, ring.stalled_since = stalled, self._engine.now
                 if not stalled and not ring.waiting:
                     ring.decide_again() if ring.settled else ring.settle()
 
@@ -123,6 +124,8 @@ class Totem:
     def _plan(self, group: Group) -> None:
         lost = {(node, other) for node in group for other in self._nodes[node].ring.members - group}
         due = min((self._missed_at(node, other) for node, other in lost), default=self._engine.now)
+        if any(self._lost_while_gathering(node, other) for node, other in lost):
+            due += CONSENSUS * self._token_s
         left = [self._left[other] for _, other in lost if self._has_left(other)]
         if left and any(not self._has_left(other) for _, other in lost):
             due = min(due, min(left) + CONSENSUS * self._token_s)
@@ -139,10 +142,16 @@ class Totem:
         """When a node that has not said that it leaves is missed."""
         if self._has_left(lost):
             return float("inf")
+        ring = self._nodes[node].ring
+        if (min(node, lost), max(node, lost)) not in self._broken:  # they hear each other, but a third one does not
+            return max(self._engine.now, ring.stalled_since + DETECTION * self._token_s)
+        return ring.stalled_since + self._missing_after[node, lost] + self._random.random() * SAME_MOMENT_S
+
+    def _lost_while_gathering(self, node: int, lost: int) -> bool:
+        """The token was over by then; who had agreed on the new ring is missing in it, and it has to be agreed on anew."""
+        ring = self._nodes[node].ring
         since = self._broken.get((min(node, lost), max(node, lost)))
-        if since is None:  # they hear each other, but a third one does not
-            return self._engine.now + DETECTION * self._token_s
-        return since + self._missing_after[node, lost] + self._random.random() * SAME_MOMENT_S
+        return since is not None and self._token_s < since - ring.stalled_since < DETECTION * self._token_s
 
     def _form_again(self, node: int) -> None:
         members = self._nodes[node].ring.members

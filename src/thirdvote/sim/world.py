@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
+from thirdvote.arbiter.releases import TOKEN_S_MIN
 from thirdvote.domain import Algorithm, Handover
 from thirdvote.sim.arbitrator import Arbitrator
 from thirdvote.sim.corosync import Corosync, Report
@@ -28,7 +30,7 @@ from thirdvote.sim.invariants import (
 from thirdvote.sim.network import Connection, Network
 from thirdvote.sim.qdevice import CLUSTER, Daemon, Trace
 from thirdvote.sim.schedule import ARBITRATOR, Fault, OneWayLoss, Schedule
-from thirdvote.sim.totem import Totem
+from thirdvote.sim.totem import DETECTION, Totem
 
 LOOK_EVERY_S = 0.5
 """How often it is looked at who waits for a vote."""
@@ -76,6 +78,8 @@ class World:
     reports: Reports = field(init=False)
     _waits_since: float | None = None
     _apart_at: dict[int, float] = field(default_factory=dict)
+    _apart_since: dict[int, float] = field(default_factory=dict)
+    _one_way_ended: bool = False
 
     def __post_init__(self) -> None:
         setup, engine = self.schedule.setup, self.engine
@@ -146,7 +150,8 @@ class World:
 
     def _reported(self, node: int) -> None:
         now, report = self.engine.now, self.nodes[node].corosync.report
-        before, self.reports.now[node] = self.reports.now[node], report
+        before = self.reports.now[node]
+        self.reports.tell(node, report)
         self.changes.append(Change(now, node, report))
         if self.tracing:
             self.say(f"node {node}", f"reports {'quorum' if report.quorate else 'no quorum'} with {sorted(report.members)}")
@@ -187,10 +192,10 @@ class World:
             self.fail(Invariant.OVERLAP, f"node {first} has quorum without node {second}, which reports it too, since {since:.3f}")
 
     def _excuse(self, pair: tuple[int, int]) -> str:
-        if any(self.reports.by_nodes_alone(node) and self._are_together(self.reports.now[node].members) for node in pair):
+        if self.reports.began_by_nodes_alone(pair):
             return "a partition has quorum without the device"
-        if self.one_way_loss and not self.schedule.setup.tells_token:
-            return "one-way loss between nodes whose token timeout is not known"
+        if self._one_way_ended or (self.one_way_loss and not self.schedule.setup.tells_token):
+            return "one-way loss between nodes, whose token timeout is not known, or which ended before both had noticed"
         if any(self.nodes[node].corosync.is_behind for node in pair):
             return "what was polled while the old ring stood still is told in the new one, after it was taken back"
         for node in pair:
@@ -198,18 +203,32 @@ class World:
             daemons = [self.nodes[member].daemon for member in ring.members]
             if not ring.settled and any(self._hung_unseen(daemon, ring.since) or self._died_unseen(daemon) for daemon in daemons):
                 return "a daemon hangs in a changed ring, or died there, and the arbitrator can not know"
-            if self._hung_unseen(self.nodes[node].daemon, self.engine.now - 2 * self.schedule.setup.heartbeat_s):
-                return "a daemon that hung goes on with a vote that was given away, until it notices that nobody answers"
+            if self._votes_unseen(self.nodes[node].daemon):
+                return "a daemon hung or died where the arbitrator can not know, and its last vote still counts, or it goes on with it"
+            if self._lost_ring_first(node):
+                return "a node lost the others some time before the arbitrator, and the settings do not tell how long a token may take"
         return ""
 
-    def _are_together(self, members: frozenset[int]) -> bool:
-        """It is the ring of all of them."""
-        hosts = [self.nodes[member].corosync for member in members]
-        return all(host.running for host in hosts) and len({host.ring.ring_id for host in hosts}) == 1
+    def _votes_unseen(self, daemon: Daemon) -> bool:
+        """Corosync drops the vote when nobody polls; one that goes on notices that nobody answers."""
+        setup, now = self.schedule.setup, self.engine.now
+        hung = self._hung_unseen(daemon, now - max(2 * setup.heartbeat_s, setup.timeout_s))
+        return hung or (self._died_unseen(daemon) and daemon.died_at >= now - setup.timeout_s)
+
+    def _lost_ring_first(self, node: int) -> bool:
+        """Until quorum is decided in its new ring, which takes the longer, the longer its token timeout."""
+        setup, host = self.schedule.setup, self.nodes[node]
+        if setup.tells_token or setup.token_s <= TOKEN_S_MIN or host.corosync.ring.settled:
+            return False
+        self.apart_at(node)
+        unheard_since = min(self._apart_since.get(node, inf), host.daemon.ended_at)
+        return host.corosync.ring.since - DETECTION * setup.token_s < unheard_since < inf
 
     def _hung_unseen(self, daemon: Daemon, after: float) -> bool:
-        """It hung after that time, and since that began there was a time in which its host and the arbitrator were apart."""
-        return 0.0 <= daemon.hung_since <= self.apart_at(daemon.node) and daemon.hung_at >= after
+        """It hung after that time, and was not connected when that began, or its host and the arbitrator were apart at some time since."""
+        if daemon.hung_since < 0.0 or daemon.hung_at < after:
+            return False
+        return daemon.hung_unseen or daemon.hung_since <= self.apart_at(daemon.node)
 
     def _died_unseen(self, daemon: Daemon) -> bool:
         """The arbitrator was not told, or was started again since, and has no record of it."""
@@ -217,12 +236,22 @@ class World:
 
     def apart_at(self, node: int) -> float:
         """When the node's host and a running arbitrator did not hear each other, last."""
-        if not self._hear_each_other(node):
+        if self._hear_each_other(node):
+            self._apart_since.pop(node, None)
+        else:
             self._apart_at[node] = self.engine.now
+            self._apart_since.setdefault(node, self.engine.now)
         return self._apart_at.get(node, -1.0)
 
     def _hear_each_other(self, node: int) -> bool:
         return self.arbitrator.running and not self.arbitrator.hung and self.network.both_ways(node, ARBITRATOR)
+
+    def note_heal(self) -> None:
+        """Before it: a link between nodes that works in one direction may come back before both have a new ring."""
+        for source, target in self.network.one_way():
+            if ARBITRATOR not in (source, target):
+                rings = [self.nodes[node].corosync.ring for node in (source, target)]
+                self._one_way_ended |= any(node in ring.members for ring, node in zip(rings, (target, source), strict=True))
 
     def note_who_hears(self) -> None:
         """Before and after each fault."""

@@ -87,6 +87,6 @@ def test_nodes_that_are_lost_together_may_lose_each_other_too(heartbeat_ms: int,
     handover = bounds(its, 4, policy(), LIMITS).handover_s
     for share in range(11):
         at = -share / 10 * heartbeat_ms / 1000
-        until = released_at(Absence(Manner.SILENT, at, at, at, at), Ring(0.0, (RingChange(0.0, True),), Mates.AWAY), its)
+        until = released_at(Absence(Manner.SILENT, at, at, at, at), Ring(0.0, (RingChange(0.0, 0.0),), Mates.AWAY), its)
         assert until is not None
         assert until <= handover + 0.01

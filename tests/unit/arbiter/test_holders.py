@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
+
 import pytest
 
 from tests.world import infos, record, ring
@@ -14,8 +17,13 @@ from thirdvote.decide.view import Member
 from thirdvote.domain import Algorithm, Heuristics, NodeId, RingId, TlsSupport
 from thirdvote.session.server import Policy, ServerSession
 
+NOBODY = frozenset[NodeId]()
+
 NOTICE = 8.0
 """Seconds from the loss of the token to a new ring."""
+
+TICKED = 55.0
+"""When a node's last echo left it, at the earliest."""
 
 GONE = Absence(Manner.CLOSED, 100.0, 95.0, 95.0, alive=100.0)
 
@@ -26,6 +34,7 @@ def node(number: int, its_ring: RingId, *members: int, heuristics: Heuristics = 
     session.heartbeat_ms = 8000
     found = Node(number, "192.0.2.1:4000", NodeId(number), Algorithm.FFSPLIT, 0.0, session, Member(NodeId(number), its_ring))
     found.take_membership(infos(*members), its_ring, heuristics)
+    found.ticked_at = TICKED
     return found
 
 
@@ -50,7 +59,7 @@ class TestRings:
         holders = holding(1, 2, 3)
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
         holders.reported(node(1, ring(1, 18), 1, 3), {}, 70.0, NOTICE, is_first=False)
-        assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, witnessed=True), RingChange(70.0, witnessed=False))
+        assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, TICKED), RingChange(70.0, -inf))
 
     def test_the_first_such_report_counts(self) -> None:
         holders = holding(1, 2, 3)
@@ -62,7 +71,7 @@ class TestRings:
         for is_first in (False, True):
             holders = holding(1, 2)
             holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=is_first)
-            assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, witnessed=not is_first),)
+            assert holders.by_node[NodeId(2)].changes == (RingChange(60.0, -inf if is_first else TICKED),)
 
     def test_each_change_of_a_lost_nodes_ring_is_kept_until_it_is_heard(self) -> None:
         holders = holding(1, 2)
@@ -78,7 +87,7 @@ class TestRings:
             holders.reported(node(1, ring(1, 20 + times), *((1,) if times % 2 else (1, 2))), {}, 60.0 + times, NOTICE, is_first=False)
         changes = holders.by_node[NodeId(2)].changes
         assert len(changes) == CHANGES_MAX
-        assert changes[-1] == RingChange(159.0, witnessed=False)
+        assert changes[-1] == RingChange(159.0, -inf)
 
     def test_a_ring_of_its_own_report_is_unpolled_until_it_has_answered_a_vote_for_it(self) -> None:
         holders = holding(1, 2)
@@ -106,7 +115,7 @@ class TestRings:
         holders = holding(2, 3)
         holders.went(node(2, ring(2, 10), 2, 3), GONE)
         holders.reported(node(1, ring(1, 14), 1), {}, 160.0, NOTICE, is_first=True)
-        assert holders.by_node[NodeId(2)].changes == (RingChange(160.0, witnessed=False),)
+        assert holders.by_node[NodeId(2)].changes == (RingChange(160.0, -inf),)
         assert not holders.by_node[NodeId(3)].left_out
 
     def test_one_of_an_older_ring_does_not(self) -> None:
@@ -131,19 +140,33 @@ class TestRings:
     )
     def test_a_ring_is_watched_by_whoever_is_connected_and_in_it(self, nodes: dict[NodeId, Node], mates: Mates) -> None:
         holders = holding(1, 2)
-        assert holders.ring(holders.by_node[NodeId(2)], nodes, frozenset({NodeId(1), NodeId(2)})).mates is mates
+        assert holders.ring(holders.by_node[NodeId(2)], nodes, frozenset({NodeId(1), NodeId(2)}), NOBODY).mates is mates
 
     def test_a_ring_of_one_has_nobody_to_watch_it_and_nobody_to_lose(self) -> None:
         holders = holding(2)
-        assert holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)})).mates is Mates.NONE
+        assert holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)}), NOBODY).mates is Mates.NONE
+
+    @pytest.mark.parametrize(("away", "mates"), [(2, Mates.NONE), (3, Mates.AWAY)])
+    def test_it_may_come_together_with_others_that_are_not_heard(self, away: int, mates: Mates) -> None:
+        holders = holding(2)
+        two = holders.by_node[NodeId(2)]
+        assert holders.ring(two, {}, frozenset(map(NodeId, (1, 2, 3))), frozenset({NodeId(away)})).mates is mates
+
+    @pytest.mark.parametrize(("acked_at", "given"), [(59.0, False), (60.5, True)])
+    def test_a_vote_that_was_given_for_its_ring_may_have_come_though_it_did_not_answer(self, acked_at: float, given: bool) -> None:
+        holders = holding(2)
+        two = holders.by_node[NodeId(2)]
+        holders.reported(node(2, ring(2, 14), 2), {}, 60.0, NOTICE, is_first=False)
+        two.acked_at = acked_at
+        assert holders.ring(two, {}, frozenset({NodeId(2)}), NOBODY).given is given
 
     def test_of_a_node_that_was_left_the_mates_are_those_who_have_not_left_it(self) -> None:
         holders = holding(1, 2, 3)
         everybody = frozenset(map(NodeId, (1, 2, 3)))
         holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
-        assert holders.ring(holders.by_node[NodeId(2)], {}, everybody).mates is Mates.AWAY
+        assert holders.ring(holders.by_node[NodeId(2)], {}, everybody, NOBODY).mates is Mates.AWAY
         holders.reported(node(3, ring(3, 14), 3), {}, 60.1, NOTICE, is_first=False)
-        assert holders.ring(holders.by_node[NodeId(2)], {}, everybody).mates is Mates.NONE
+        assert holders.ring(holders.by_node[NodeId(2)], {}, everybody, NOBODY).mates is Mates.NONE
 
     @pytest.mark.parametrize(("after", "changed_at"), [(1.0, 101.0 + NOTICE), (NOTICE + TRAVEL_S + 1, 101.0 + NOTICE + TRAVEL_S)])
     def test_the_others_may_notice_later_than_one_that_was_away_for_a_moment(self, after: float, changed_at: float) -> None:
@@ -179,7 +202,6 @@ class TestMates:
         assert three.absence is not None
         assert three.absence.manner is Manner.GAVE_UP
         assert three.ring_id == ring(1, 14)
-        assert holders.record() == record(1, 2)
 
     def test_one_that_has_reported_speaks_for_itself(self) -> None:
         holders = holding(1, 2)
@@ -199,6 +221,20 @@ class TestComingAndGoing:
         holders = holding(1)
         holders.went(node(2, ring(1, 10), 1, 2), GONE)
         assert list(holders.by_node) == [1]
+
+    @pytest.mark.parametrize(
+        ("others", "manner", "kept"), [((), Manner.CLOSED, False), ((3,), Manner.CLOSED, True), ((3,), Manner.ENDED, False)]
+    )
+    def test_who_is_no_holder_may_keep_others_from_losing_their_quorum(self, others: tuple[int, ...], manner: Manner, kept: bool) -> None:
+        holders = holding(1)
+        two = node(2, ring(1, 10), 2)
+        two.take_config(infos(1, 2, *others), 1)
+        holders.went(two, replace(GONE, manner=manner))
+        assert (NodeId(2) in holders.by_node) is kept
+        if kept:
+            assert holders.by_node[NodeId(2)].is_bystander
+            holders.reported(two, {}, 110.0, NOTICE, is_first=True)
+            assert not holders.by_node[NodeId(2)].is_bystander
 
     def test_one_that_ran_heuristics_once_may_do_so_again(self) -> None:
         holders = holding(1, 2)
@@ -256,21 +292,32 @@ class TestRecords:
     def test_no_holder_no_record(self) -> None:
         assert Holders(Algorithm.FFSPLIT, frozenset({NodeId(1)})).record() is None
 
-    def test_who_is_presumed_is_in_no_record_and_replaces_nobody(self) -> None:
+    def test_who_is_presumed_is_in_the_record_and_replaces_nobody(self) -> None:
         holders = holding(1)
         holders.presume([NodeId(1), NodeId(2)], 8000, GONE)
-        assert holders.record() == record(1)
+        kept = holders.record()
+        assert kept is not None
+        assert kept.holders == (HolderRecord(NodeId(1), 8000), HolderRecord(NodeId(2), 8000, unattended=True, presumed=True))
+        assert Holders.of_record(kept, started=1000.0).by_node[NodeId(2)].presumed
         assert holders.by_node[NodeId(1)].absence is None
         assert holders.by_node[NodeId(2)].absence == GONE
 
     @pytest.mark.parametrize(("problem", "durable"), [("", [1, 2]), ("the disk is full", [1])])
-    def test_what_was_not_written_holds_nothing(self, problem: str, durable: list[int]) -> None:
+    def test_what_was_not_written_is_only_presumed(self, problem: str, durable: list[int]) -> None:
         holders = holding(1, 2)
         one, two = holders.by_node.values()
         one.durable, one.ticket, two.ticket = True, 1, 2
         holders.persisted((2,), problem)
         assert [number for number, each in holders.by_node.items() if each.durable] == durable
-        assert len(holders.by_node) == len(durable)
+        assert [number for number, each in holders.by_node.items() if not each.presumed] == durable
+
+    def test_while_anybody_may_hold_the_vote_no_record_names_some(self) -> None:
+        holders = Holders(Algorithm.FFSPLIT, anybody=GONE)
+        holders.went(node(2, ring(1, 10), 1, 2), GONE)
+        assert holders.by_node[NodeId(2)].absence == GONE
+        assert holders.record() is None
+        holders.presume([NodeId(1), NodeId(2)], 8000, GONE)
+        assert holders.record() is not None
 
     def test_a_failure_takes_nothing_from_who_is_on_the_disk_already(self) -> None:
         holders = holding(1)

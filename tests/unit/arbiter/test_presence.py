@@ -133,10 +133,10 @@ def test_a_node_that_is_asked_nothing_has_to_be_heard_shortly_after_its_next_ech
 
 def test_an_echo_after_a_late_answer_tells_that_it_was_heard() -> None:
     two = node(2, ring(1, 10), 1, 2)
-    two.answered_at, two.echoed_at, two.answered_late = 100.0, 100.0, True
-    assert silence(two).late
+    two.answered_at, two.echoed_at, two.answer_in_doubt = 100.0, 100.0, True
+    assert silence(two).in_doubt
     two.echoed_at = 108.0
-    assert not silence(two).late
+    assert not silence(two).in_doubt
 
 
 def test_a_node_that_has_reported_nothing_is_not_asked() -> None:

@@ -5,6 +5,8 @@ Times are in seconds; the node's last answered echo came at 100, with the defaul
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from thirdvote.arbiter.releases import MARGIN_S, SKEW_S, Absence, Manner, Mates, Ring, RingChange, Timing, released_at, timing
@@ -42,7 +44,7 @@ def released(absence: Absence, ring: Ring | None = None, timing: Timing | None =
 
 
 def gone(at: float, *, witnessed: bool = True) -> Ring:
-    return Ring(at, (RingChange(at, witnessed),))
+    return Ring(at, (RingChange(at, at if witnessed else -inf),))
 
 
 class TestTiming:
@@ -74,7 +76,7 @@ class TestSilent:
 
     def test_one_that_may_not_have_heard_a_late_answer_may_have_given_up_a_heartbeat_before(self) -> None:
         """Its last answer left late. It gave up at a + 8, sleeps until a + 12.5 at the most, and its timer polls."""
-        late = Absence(Manner.SILENT, A, A, A, A, late=True)
+        late = Absence(Manner.SILENT, A, A, A, A, in_doubt=True)
         assert released(late, gone(A + 7)) == pytest.approx(A + 2 * H + MARGIN_S)
         assert A + H + 0.9 * C + C < released(late, gone(A + 11)) < A + 20
 
@@ -119,15 +121,15 @@ class TestKilled:
         found = released(lost(Manner.CLOSED, A + 3), gone(gone_at))
         assert gone_at + S < found <= gone_at + S + 1.2 + MARGIN_S
 
-    def test_one_that_goes_after_it_is_not(self) -> None:
-        assert released(lost(Manner.CLOSED, A + 3), gone(A + 30)) <= A + 30 + 1.08 + SKEW_S + MARGIN_S
+    def test_one_that_goes_after_it_is_not_but_it_may_have_been_started_again(self) -> None:
+        assert released(lost(Manner.CLOSED, A + 3), gone(A + 30)) == pytest.approx(A + 30 + 1.08 + C + SKEW_S + MARGIN_S, abs=0.01)
 
     def test_unless_nobody_was_there_when_it_went(self) -> None:
         """The report says only that it went some time before."""
         assert released(lost(Manner.CLOSED, A + 3), gone(A + 30, witnessed=False)) >= A + 30 + S
 
     def test_each_change_before_the_wait_is_over_begins_it_anew(self) -> None:
-        flapping = Ring(A + 40, (RingChange(A + 5, True), RingChange(A + 7, True), RingChange(A + 36, True)))
+        flapping = Ring(A + 40, (RingChange(A + 5, A + 5), RingChange(A + 7, A + 7), RingChange(A + 36, A + 36)))
         assert released(lost(Manner.CLOSED, A + 3), flapping) >= A + 36 + S
 
     def test_one_that_had_reported_a_new_ring_and_heard_no_vote_for_it_is_frozen(self) -> None:
@@ -138,7 +140,7 @@ class TestKilled:
 
     def test_in_one_that_is_watched_the_time_that_it_takes_to_notice_a_change_is_added(self) -> None:
         watched = released(lost(Manner.CLOSED, A + 3), Ring(mates=Mates.WATCHING))
-        assert watched == pytest.approx(A + 3 + T + 3.0 * 2.39 + MARGIN_S, abs=0.01)
+        assert watched == pytest.approx(A + 3 + T + 3.0 * 2.61 + MARGIN_S, abs=0.01)
 
     def test_a_longer_sync_timeout_is_waited_for(self) -> None:
         longer = ClusterPolicy(Handover.SAFE, late_answers=True, sync_timeout_ms=60_000)

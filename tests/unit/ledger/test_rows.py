@@ -15,7 +15,7 @@ RECORD = ClusterRecord(
 
 
 def test_a_row_can_be_read_by_a_person() -> None:
-    assert row_of(NAME, RECORD) == (NAME, 3, "[1, 2]", "[[1, 8000, true], [2, 1000, false]]")
+    assert row_of(NAME, RECORD) == (NAME, 3, "[1, 2]", "[[1, 8000, true, false], [2, 1000, false, false]]")
 
 
 def test_a_row_becomes_the_record_that_it_was() -> None:

@@ -41,12 +41,15 @@ def test_votes_are_seen_in_whatever_carries_them() -> None:
     assert not Votes.gives(b"")
 
 
-def test_a_majority_of_nodes_needs_no_device() -> None:
+def test_a_majority_of_nodes_needs_no_device_and_who_came_later_is_asked() -> None:
     reports = Reports(Setup(nodes=4))
-    reports.now[1] = Report(True, frozenset((1, 2, 3)))
-    assert reports.by_nodes_alone(1)
-    reports.now[1] = Report(True, frozenset((1, 2)))
-    assert not reports.by_nodes_alone(1)
+    reports.tell(4, Report(True, frozenset((1, 2, 3, 4))))
+    reports.tell(1, Report(True, frozenset((1, 2, 3))))
+    assert reports.began_by_nodes_alone((1, 4))
+    reports.tell(4, Report(True, frozenset((4,))))
+    assert not reports.began_by_nodes_alone((1, 4))
+    reports.tell(1, Report(True, frozenset((1, 2))))
+    assert not reports.began_by_nodes_alone((1, 4))
 
 
 def test_bounds_follow_the_timeouts() -> None:
