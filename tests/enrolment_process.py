@@ -12,10 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.voter_process import PATIENCE_S, free_port
+from tests.voter_process import free_port
 from thirdvote.control_client import ControlClient
 from thirdvote.enroll.settings import EnrollSettings
 from thirdvote.pki import store
+
+PATIENCE_S = 60.0
+"""It is the last to get a processor that others want, too."""
 
 
 class EnrolmentProcess:

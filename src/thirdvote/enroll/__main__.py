@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 
 from thirdvote.enroll.process import Context, EnrollProcess, become_nicer, services_of
@@ -15,6 +16,9 @@ from thirdvote.net.log import LineWriter
 
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 SETTINGS_BYTES_MAX = 65_536
+
+END_S = 10.0
+"""What is under way then, such as a signature, has had its time."""
 
 
 def main() -> int:
@@ -43,9 +47,12 @@ def _first_line() -> bytes:
 
 
 def _wait_for_end() -> None:
-    """Whoever started this holds the other end of the pipe, and lets it go only with its own end."""
+    """Whoever started this holds the other end of the pipe, and lets it go only with its own end. Then nothing may keep this process."""
     while os.read(STANDARD_INPUT, 4_096):
         pass
+    last = threading.Timer(END_S, os._exit, (0,))
+    last.daemon = True
+    last.start()
 
 
 if __name__ == "__main__":

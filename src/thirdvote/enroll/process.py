@@ -20,8 +20,11 @@ from thirdvote.enroll.settings import CONTROL_NAME, EnrollSettings, listen_of
 from thirdvote.errors import UserError
 from thirdvote.pki import files, paths, store
 
-NICENESS = 10
+NICENESS = 5
 """A handshake can wait for a vote, never a vote for a handshake."""
+
+STOP_S = 2.0
+"""Until then a service has said goodbye to whom it serves; who does not read it is left behind."""
 
 SUPPRESSED_S = 10.0
 """How often it is told what was not written."""
@@ -113,9 +116,10 @@ class EnrollProcess:
         await ended.wait()
         for task in tasks:
             task.cancel()
-        for service in self._services:
-            await service.stop()
-        await self._control.stop()
+        for stop in (*(service.stop for service in self._services), self._control.stop):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await stop()
 
     async def _keep_started(self, service: Service) -> None:
         while True:

@@ -47,6 +47,16 @@ class ServiceHere:
         self.stopped = True
 
 
+class StuckHere(ServiceHere):
+    name = "stuck"
+
+    def commands(self) -> Mapping[str, Command]:
+        return {}
+
+    async def stop(self) -> None:
+        await asyncio.Event().wait()
+
+
 def context(folder: Path) -> tuple[Context, list[dict[str, Any]]]:
     events: list[dict[str, Any]] = []
     return Context(EnrollSettings(str(folder)), Reporter(lambda line: events.append(json.loads(line)), lambda: 0.0)), events
@@ -73,6 +83,14 @@ async def test_it_runs_until_its_parent_is_gone(tmp_path: Path) -> None:
     await running
     assert service.stopped
     assert not (tmp_path / "enroll.sock").exists()
+
+
+def test_a_service_that_does_not_stop_keeps_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_S", 0.05)
+    parent, stuck, other = threading.Event(), StuckHere(), ServiceHere()
+    parent.set()
+    asyncio.run(EnrollProcess(context(tmp_path)[0], [stuck, other]).run(parent.wait))
+    assert other.stopped
 
 
 def test_what_can_not_start_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
