@@ -1,4 +1,4 @@
-"""`thirdvote serve` for a real cluster, with the certificates made by hand as README.md says."""
+"""`thirdvote serve` for a real cluster, with the certificates made by hand as docs/enrolment.md says."""
 
 from __future__ import annotations
 

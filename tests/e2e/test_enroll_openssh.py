@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.certificates import request
 from tests.enrolment_process import EnrolmentProcess, enrolment_process
 from tests.openssh_here import OpenSsh, needs_openssh
+from thirdvote.enroll.ssh import CONNECTIONS_PER_ADDRESS_MAX, LOGINS_MAX
 from thirdvote.enroll.tree import AUTHORITY, NSSDB
 
 pytestmark = needs_openssh
@@ -77,6 +79,15 @@ def test_a_wrong_password_is_said(client: OpenSsh, enrolment: EnrolmentProcess) 
 def test_another_user_is_told_whom_to_be(client: OpenSsh) -> None:
     ended = client.run("ssh", f"admin@{client.address}", "exit")
     assert (ended.returncode, "log in as root, not as 'admin'" in ended.stderr) == (255, True)
+
+
+def test_who_only_connects_keeps_nobody_out(client: OpenSsh, enrolment: EnrolmentProcess) -> None:
+    with ExitStack() as stack:
+        for number in range(LOGINS_MAX):
+            source = (f"127.0.0.{2 + number // CONNECTIONS_PER_ADDRESS_MAX}", 0)
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", enrolment.port), 20, source)))
+        assert client.copy_id().returncode == 0
+    assert enrolment.wait_for("too many connections wait for their login")["address"].startswith("127.0.0.2:")
 
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256"])

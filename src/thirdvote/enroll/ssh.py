@@ -38,7 +38,7 @@ UNWELCOME_MAX = 32
 """Above that many, until they have been told why; more are just cut off."""
 
 LOGINS_MAX = 24
-"""Connections that are not logged in yet; the rest is for those that are."""
+"""Connections that are not logged in yet; the rest is for those that are. One more takes the place of another."""
 
 KEEPALIVE_S = 15
 KEEPALIVES_MAX = 4
@@ -215,16 +215,24 @@ class SshService:
 
     def admit(self, connection: SshConnection) -> str | None:
         others = Counter(source_of(other.host) for other in self._connections)
-        waiting = sum(not other.access for other in self._connections)
+        waiting = [other for other in self._connections if not other.access]
         self._connections.add(connection)
         if len(self._connections) > CONNECTIONS_MAX + UNWELCOME_MAX:
             connection.abort()
             return self._told("far too many connections are open", connection.address)
         if others[source_of(connection.host)] >= CONNECTIONS_PER_ADDRESS_MAX:
             return self._told(f"{CONNECTIONS_PER_ADDRESS_MAX} connections from your address are open", connection.address)
-        if len(self._connections) > CONNECTIONS_MAX or waiting >= LOGINS_MAX:
+        if len(self._connections) > CONNECTIONS_MAX:
             return self._told("too many connections are open, try again later", connection.address)
+        if len(waiting) >= LOGINS_MAX:
+            self._make_room(waiting)
         return None
+
+    def _make_room(self, waiting: list[SshConnection]) -> None:
+        """Who opens many connections and does not log in loses the oldest of them, and keeps nobody out."""
+        crowd = Counter(source_of(each.host) for each in waiting)
+        oldest = max(waiting, key=lambda each: (crowd[source_of(each.host)], -each.since))
+        oldest.send_away(self._told("too many connections wait for their login, and this one has for longest", oldest.address))
 
     def _told(self, why: str, address: str) -> str:
         self.refused(why, address)

@@ -73,6 +73,7 @@ class SshConnection(asyncssh.SSHServer):
         self._tries = 0
         self._channels = 0
         self._unwelcome: str | None = None
+        self.since = 0.0
         self.address = ""
         """host:port of the other end."""
         self.host = ""
@@ -89,6 +90,7 @@ class SshConnection(asyncssh.SSHServer):
         self.host, self.address = str(host), f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
         self._unwelcome = self._gate.admit(self)
         loop = asyncio.get_running_loop()
+        self.since = loop.time()
         if self._unwelcome is None:
             self._timer = loop.call_later(CONNECTION_S, self.send_away, f"a connection lasts {CONNECTION_S:.0f} s at most")
         else:

@@ -145,7 +145,7 @@ def test_a_client_that_stalls_is_answered(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_connection_does_not_last_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_connection, "CONNECTION_S", 0.3)
+    monkeypatch.setattr(ssh_connection, "CONNECTION_S", 3.0)
 
     async def lasting() -> None:
         async with ssh_here(tmp_path) as here:
