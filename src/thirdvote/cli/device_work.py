@@ -15,7 +15,7 @@ import click
 from thirdvote.cli import output
 from thirdvote.cli.options import Decorator
 from thirdvote.device.cluster import ConfiguredNode
-from thirdvote.device.host import Host, LocalHost, SshHost
+from thirdvote.device.host import Host, LocalHost, SharedConnections, SshHost, shared_connections
 from thirdvote.device.services import Systemd
 from thirdvote.device.site import Seen, Site, from_inside, from_outside, look, reach
 from thirdvote.device.steps import Interrupted, Interruption, Step, interruptible
@@ -88,9 +88,9 @@ def shared(nodes: Sequence[str] | None, ssh: str, dry_run: bool, by_hand: bool =
 
 def perform(how: Shared, first_look: FirstLook, work: Callable[[Site, Interruption], Work]) -> None:
     """UserError or KeyboardInterrupt, and then nothing has changed."""
-    with interruptible() as interruption:
+    with interruptible() as interruption, shared_connections() as connections:
         try:
-            job = work(_site(how, first_look), interruption)
+            job = work(_site(how, first_look, connections), interruption)
             _show_difference(job.prepare())
             interruption.check()
             if how.dry_run:
@@ -122,16 +122,16 @@ def say(text: str) -> None:
     output.flush()
 
 
-def _site(how: Shared, first_look: FirstLook) -> Site:
+def _site(how: Shared, first_look: FirstLook, connections: SharedConnections) -> Site:
     if how.nodes is None:
-        return _site_of_this_node(how, first_look)
-    hosts: list[Host] = [SshHost(name, name, how.ssh) for name in how.nodes]
+        return _site_of_this_node(how, first_look, connections)
+    hosts: list[Host] = [SshHost(name, name, how.ssh, connections=connections) for name in how.nodes]
     seen = look(hosts[0])
     first_look(seen)
     return from_outside(hosts, seen)
 
 
-def _site_of_this_node(how: Shared, first_look: FirstLook) -> Site:
+def _site_of_this_node(how: Shared, first_look: FirstLook, connections: SharedConnections) -> Site:
     if os.geteuid() != 0:
         raise UserError("only root may change the cluster of this node", "run it with sudo")
     seen = look(LocalHost("this host"))
@@ -139,7 +139,7 @@ def _site_of_this_node(how: Shared, first_look: FirstLook) -> Site:
 
     def connect(node: ConfiguredNode) -> Host | None:
         try:
-            return reach(node, how.ssh, seen.is_proxmox, os.path.exists)
+            return reach(node, how.ssh, seen.is_proxmox, os.path.exists, connections)
         except UserError as error:
             if not how.by_hand:
                 raise UserError(str(error), f"{error.hint}; or --by-hand, which shows what to type on {node.label}") from None

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from thirdvote.errors import UserError
@@ -18,6 +21,9 @@ COMMAND_SECONDS_MAX = 180.0
 
 CONNECT_SECONDS_MAX = 10
 OUTPUT_BYTES_MAX = 1 << 22
+
+SHARED_SECONDS_MAX = 300
+"""How long a shared connection lasts when nobody uses it: longer than any step, and it ends if this process did not come to that."""
 
 SSH_FAILED = 255
 """ssh's own status when it is not the command that failed."""
@@ -65,21 +71,79 @@ class LocalHost:
         return _run(self.name, command, data)
 
 
-class SshHost:
-    """Over ssh as root, with the keys and known hosts of whoever runs this: it never asks."""
+class SharedConnections:
+    """One connection for each node, which all of its commands share, as OpenSSH can; `folder` is for their sockets, and nobody else's."""
 
-    def __init__(self, name: str, address: str, ssh: Sequence[str] = ("ssh",), options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ends: list[tuple[str, ...]] = []
+
+    def open(self, ssh: Sequence[str], rest: Sequence[str]) -> tuple[str, ...]:
+        """The options with which a command takes part in it; none where that can not be, and each command has a connection of its own."""
+        take_part = ("-S", str(self._folder / str(len(self._ends))))
+        begins = _is_done((*ssh, *take_part, "-M", "-N", "-f", "-o", f"ControlPersist={SHARED_SECONDS_MAX}", *rest))
+        if not begins:
+            return ()
+        self._ends.append((*ssh, *take_part, "-O", "exit", *rest))
+        return take_part
+
+    def close(self) -> None:
+        for command in self._ends:
+            _is_done(command)
+
+
+@contextmanager
+def shared_connections() -> Iterator[SharedConnections]:
+    with tempfile.TemporaryDirectory(prefix="thirdvote-") as folder:
+        connections = SharedConnections(Path(folder))
+        try:
+            yield connections
+        finally:
+            connections.close()
+
+
+def _is_done(command: Sequence[str]) -> bool:
+    """Without input, and with nobody who would wait for its output: what it leaves in the background would keep that open."""
+    nowhere = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            command, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=2 * CONNECT_SECONDS_MAX, check=False, start_new_session=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+class SshHost:
+    """Over ssh as root, with the keys and known hosts of whoever runs this: it never asks. The first command that comes through makes the
+    connection that the others share.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        ssh: Sequence[str] = ("ssh",),
+        options: Sequence[str] = (),
+        connections: SharedConnections | None = None,
+    ) -> None:
         self.name = name
         self.address = address
         common = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS_MAX}", "-T")
         user = () if "@" in address else ("-l", "root")
-        self._command = (*ssh, *common, *options, *user, address)
+        self._ssh = tuple(ssh)
+        self._rest = (*common, *options, *user, address)
+        self._connections = connections
+        self._takes_part: tuple[str, ...] = ()
 
     def run(self, *command: str, data: bytes = b"") -> Ended:
-        ended = _run(self.name, (*self._command, "--", shlex.join(command)), data)
+        ended = _run(self.name, (*self._ssh, *self._takes_part, *self._rest, "--", shlex.join(command)), data)
         if ended.status == SSH_FAILED:
             hint = f"as root on this host, `ssh root@{self.address} true` has to work without a question: copy a key, accept the host's key"
             raise UserError(f"{self.name} can not be reached over ssh: {ended.last_words}", hint)
+        if self._connections is not None:
+            self._takes_part = self._connections.open(self._ssh, self._rest)
+            self._connections = None
         return ended
 
 

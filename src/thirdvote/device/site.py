@@ -9,7 +9,7 @@ from thirdvote.device import cluster as conf_cluster
 from thirdvote.device import quorum_text
 from thirdvote.device.cluster import Cluster, ConfiguredNode
 from thirdvote.device.corosync_conf import ConfError
-from thirdvote.device.host import NOT_FOUND, Ended, Host, SshHost, exists, read
+from thirdvote.device.host import NOT_FOUND, Ended, Host, SharedConnections, SshHost, exists, read
 from thirdvote.device.quorum_text import Quorum
 from thirdvote.errors import UserError
 
@@ -101,11 +101,17 @@ def from_outside(hosts: Sequence[Host], seen: Seen) -> Site:
     return _checked(Site(found, seen.text, seen.is_proxmox, tuple(Place(node, by_number[node.number]) for node in ordered)))
 
 
-def reach(node: ConfiguredNode, ssh: Sequence[str], is_proxmox: bool, exists_here: Callable[[str], bool]) -> Host:
+def reach(
+    node: ConfiguredNode,
+    ssh: Sequence[str],
+    is_proxmox: bool,
+    exists_here: Callable[[str], bool],
+    connections: SharedConnections | None = None,
+) -> Host:
     """By the first of its addresses, or its name, at which ssh as root works without a question. UserError with the first's reason."""
     refused: UserError | None = None
     for address in dict.fromkeys([*node.addresses, *([node.name] if node.name else [])]):
-        host = SshHost(node.label, address, ssh, _proxmox_options(node, exists_here) if is_proxmox else ())
+        host = SshHost(node.label, address, ssh, _proxmox_options(node, exists_here) if is_proxmox else (), connections)
         try:
             host.run("true")
         except UserError as error:

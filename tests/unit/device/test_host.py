@@ -82,3 +82,28 @@ def test_ssh_that_fails_says_what_has_to_work(tmp_path: Path) -> None:
 def test_another_user_may_be_named(tmp_path: Path) -> None:
     ssh = fake_ssh(tmp_path, 'echo "$@"')
     assert "-l root" not in SshHost("n2", "admin@n2", ssh).run("true").text
+
+
+def test_commands_share_a_connection_that_ends_with_them(tmp_path: Path) -> None:
+    ssh = fake_ssh(tmp_path, 'echo "$*" >> "$0.log"')
+    with host.shared_connections() as connections:
+        remote = SshHost("n2", "10.0.0.2", ssh, connections=connections)
+        for command in ("one", "two", "three"):
+            remote.run(command)
+    first, begins, second, third, ends = (tmp_path / "ssh.log").read_text().splitlines()
+    socket = begins.split()[3]
+    assert "-S" not in first.split()
+    assert {"-M", "-N", "-f", f"-S {socket}"} <= {*begins.split(), f"-S {socket}"}
+    assert all(f"-S {socket}" in line and "-M" not in line.split() for line in (second, third))
+    assert f"-S {socket} -O exit" in ends
+    assert not Path(socket).parent.exists()
+
+
+def test_where_none_can_be_shared_each_has_its_own(tmp_path: Path) -> None:
+    ssh = fake_ssh(tmp_path, 'echo "$*" >> "$0.log"; case " $* " in *" -M "*) exit 255;; esac')
+    with host.shared_connections() as connections:
+        remote = SshHost("n2", "10.0.0.2", ssh, connections=connections)
+        remote.run("one")
+        remote.run("two")
+    first, _, second = (tmp_path / "ssh.log").read_text().splitlines()
+    assert first.replace("one", "two") == second
