@@ -281,10 +281,12 @@ class Connection:
             self._end()
 
     def _reset(self, source: int) -> None:
-        """Sent once, by the host that does not know the connection, to the other."""
+        """Sent once, by the host that does not know the connection, to the other. It overtakes nothing."""
         target = ARBITRATOR if source == self.host else self.host
+        sent_before = self.up if source == self.host else self.down
         if self.network.up(source, target):
-            self.network.engine.after(self.network.latency(source, target), lambda: self._take_reset(target))
+            arrival = self.network.engine.now + self.network.latency(source, target)
+            self.network.engine.at(max(arrival, sent_before.last_arrival), lambda: self._take_reset(target))
 
     def _take_reset(self, target: int) -> None:
         endpoint = self.server if target == ARBITRATOR else self.client
