@@ -45,6 +45,16 @@ def node(client: OpenSsh) -> OpenSsh:
     return client
 
 
+@pytest.fixture(scope="module")
+def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
+    """One whose key is there, for all who are refused something and change nothing."""
+    folder = tmp_path_factory.mktemp("visitor")
+    with enrolment_process(folder) as process:
+        client = OpenSsh(folder, "127.0.0.1", process.port, process.open())
+        assert client.copy_id().returncode == 0
+        yield client
+
+
 def sent(client: OpenSsh, cluster: str) -> Path:
     path = client.folder / "qdevice-net-node.crq"
     if not path.exists():
@@ -168,24 +178,24 @@ def test_files_go_both_ways(node: OpenSsh, enrolment: EnrolmentProcess, tmp_path
         ("/tmp/" + "a" * 300, "a name in a path has more than 255 bytes"),
     ],
 )
-def test_where_nothing_is_put(node: OpenSsh, target: str, text: str, options: tuple[str, ...]) -> None:
-    ended = node.scp(sent(node, "web"), node.at(target), *options)
+def test_where_nothing_is_put(visitor: OpenSsh, target: str, text: str, options: tuple[str, ...]) -> None:
+    ended = visitor.scp(sent(visitor, "web"), visitor.at(target), *options)
     assert ended.returncode != 0
     assert text in ended.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("-O",)])
 @pytest.mark.parametrize("path", ["/etc/shadow", f"{NSSDB}/../../../shadow", f"{NSSDB}/key4.db", "/proc/self/environ", "../etc/shadow"])
-def test_what_nobody_gets(node: OpenSsh, tmp_path: Path, path: str, options: tuple[str, ...]) -> None:
-    ended = node.scp(node.at(path), tmp_path / "stolen", *options)
+def test_what_nobody_gets(visitor: OpenSsh, tmp_path: Path, path: str, options: tuple[str, ...]) -> None:
+    ended = visitor.scp(visitor.at(path), tmp_path / "stolen", *options)
     assert ended.returncode != 0
     assert not (tmp_path / "stolen").exists()
 
 
-def test_links_and_rights(node: OpenSsh) -> None:
-    assert node.sftp(f"symlink /etc/shadow /tmp/link\nget /tmp/link {node.folder}/stolen\n").returncode != 0
-    assert node.sftp(f"chmod 777 {AUTHORITY}\nchown 1000 {AUTHORITY}\n").returncode == 0
-    listed = node.sftp(f"ls -l {NSSDB}\n").stdout
+def test_links_and_rights(visitor: OpenSsh) -> None:
+    assert visitor.sftp(f"symlink /etc/shadow /tmp/link\nget /tmp/link {visitor.folder}/stolen\n").returncode != 0
+    assert visitor.sftp(f"chmod 777 {AUTHORITY}\nchown 1000 {AUTHORITY}\n").returncode == 0
+    listed = visitor.sftp(f"ls -l {NSSDB}\n").stdout
     assert re.search(r"-rw------- .* root +root .*qnetd-cacert\.crt", listed), listed
 
 
@@ -194,7 +204,7 @@ def test_an_upload_without_end_is_ended(node: OpenSsh, enrolment: EnrolmentProce
     before = resident_kib(enrolment.pid)
     large = node.folder / "large"
     with large.open("wb") as file:
-        file.truncate(400_000_000)
+        file.truncate(100_000_000)
     started = time.monotonic()
     ended = node.scp(large, node.at("/tmp/large"), *options)
     assert ended.returncode != 0
@@ -218,37 +228,37 @@ def test_a_certificate_is_signed_and_fetched(node: OpenSsh, enrolment: Enrolment
     assert enrolment.wait_for("a certificate was signed")["cluster"] == "web"
 
 
-def test_refusals_are_sentences_with_a_status(node: OpenSsh) -> None:
-    node.scp(sent(node, "web"), node.at("/tmp"))
+def test_refusals_are_sentences_with_a_status(visitor: OpenSsh) -> None:
+    visitor.scp(sent(visitor, "web"), visitor.at("/tmp"))
     for name, text in (("Qnetd Server", "no cluster may be called 'Qnetd Server'"), ("db", "the request is for 'web', not for 'db'")):
-        ended = node.batch(f"corosync-qnetd-certutil -s -c {CRQ} -n '{name}'")
+        ended = visitor.batch(f"corosync-qnetd-certutil -s -c {CRQ} -n '{name}'")
         assert (ended.returncode, text in ended.stderr) == (1, True)
     for command in ("reboot", "cat /etc/passwd | sh", "echo $HOME", "python3 -c 'import os'", "sftp-server", "scp"):
-        ended = node.batch(command)
+        ended = visitor.batch(command)
         assert ended.returncode != 0
         assert "hint: this is no shell" in ended.stderr
 
 
 @pytest.mark.parametrize("options", [("-T",), ("-t",)])
-def test_there_is_no_shell(node: OpenSsh, options: tuple[str, ...]) -> None:
-    ended = node.ssh(options=options, text="ls /\n")
+def test_there_is_no_shell(visitor: OpenSsh, options: tuple[str, ...]) -> None:
+    ended = visitor.ssh(options=options, text="ls /\n")
     assert ended.returncode == 1
     assert "a shell is not to be had" in ended.stderr
 
 
-def test_nothing_is_forwarded(node: OpenSsh) -> None:
+def test_nothing_is_forwarded(visitor: OpenSsh) -> None:
     with socket.socket() as inside:
         inside.bind(("127.0.0.1", 0))
         inside.listen()
-        ended = node.run("ssh", "-W", f"127.0.0.1:{inside.getsockname()[1]}", f"root@{node.address}")
+        ended = visitor.run("ssh", "-W", f"127.0.0.1:{inside.getsockname()[1]}", f"root@{visitor.address}")
     assert (ended.returncode, "open failed" in ended.stderr) == (255, True)
-    assert node.run("ssh", "-o", "ExitOnForwardFailure=yes", "-N", "-R", "0:127.0.0.1:1", f"root@{node.address}").returncode == 255
+    assert visitor.run("ssh", "-o", "ExitOnForwardFailure=yes", "-N", "-R", "0:127.0.0.1:1", f"root@{visitor.address}").returncode == 255
 
 
-def test_a_script_as_crmsh_sends_it(node: OpenSsh) -> None:
-    assert node.batch("/bin/bash", text="systemctl is-active 'corosync-qnetd.service'").stdout == "active\n"
-    assert node.batch("/bin/bash", text=f"test -f {AUTHORITY}").returncode == 0
-    assert node.batch("/bin/bash", text="while true; do :; done").returncode != 0
+def test_a_script_as_crmsh_sends_it(visitor: OpenSsh) -> None:
+    assert visitor.batch("/bin/bash", text="systemctl is-active 'corosync-qnetd.service'").stdout == "active\n"
+    assert visitor.batch("/bin/bash", text=f"test -f {AUTHORITY}").returncode == 0
+    assert visitor.batch("/bin/bash", text="while true; do :; done").returncode != 0
 
 
 # ---- several at once
