@@ -226,7 +226,8 @@ class Holders:
         """`away`: configured nodes that are not heard. They may come together with it."""
         mates = (configured if holder.members is None else holder.members) - holder.leavers - {holder.node_id}
         watching = any(mate in nodes and nodes[mate].ring_id == holder.ring_id for mate in mates)
-        found = Mates.WATCHING if watching else Mates.AWAY if mates or away - {holder.node_id} else Mates.NONE
+        strangers = Mates.STRANGERS if away - {holder.node_id} else Mates.NONE
+        found = Mates.WATCHING if watching else Mates.AWAY if mates else strangers
         since = holder.unpolled_since
         given = since is not None and holder.acked_at is not None and holder.acked_at >= since
         return Ring(holder.changed_at, holder.changes, found, since, given, holder.unpublished_since, holder.in_flight)

@@ -153,11 +153,21 @@ class RingChange:
 
 
 class Mates(Enum):
-    """Other nodes in the ring of a lost node: none, some of whom one is connected and would report a change, or only such as are not."""
+    """Other nodes in the ring of a lost node: none, some of whom one is connected and would report a change, or only such as are not. Or
+    none, but strangers who are not heard either, and with whom it may come together.
+    """
 
     NONE = auto()
     WATCHING = auto()
     AWAY = auto()
+    STRANGERS = auto()
+
+    @property
+    def are_unheard(self) -> bool:
+        return self in (Mates.AWAY, Mates.STRANGERS)
+
+
+_IN_ITS_RING = (Mates.WATCHING, Mates.AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +281,7 @@ def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None
         return _timer_after(ring.changed_at, absence.at, absence, timing)
     changed = ring.changed_at if ring.unpolled_since is None else max(ring.changed_at, ring.unpolled_since)
     frozen = changed + timing.skew + timing.sync_timeout
-    return _waited_again(frozen, ring, timing) if ring.mates is Mates.AWAY else frozen
+    return _waited_again(frozen, ring, timing) if ring.mates.are_unheard else frozen
 
 
 def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
@@ -280,7 +290,7 @@ def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
             return _ended(absence, ring, timing)
         case Manner.GAVE_UP:
             if ring.changed_at is None:
-                return absence.at if ring.mates is Mates.NONE else _lost_just_before(absence.at, absence, timing)
+                return _lost_just_before(absence.at, absence, timing) if ring.mates in _IN_ITS_RING else absence.at
             return _changes_again(_timer_after(ring.changed_at, absence.at, absence, timing), absence, ring, timing)
         case Manner.CLOSED:
             return max(_unattended(absence.at + timing.timeout, absence, ring, timing), _started_again(absence, ring, timing))
@@ -296,7 +306,7 @@ def _stops(absence: Absence, ring: Ring, timing: Timing) -> float:
 
 def _ended(absence: Absence, ring: Ring, timing: Timing) -> float:
     """The steps after a change of the ring are added for all."""
-    if ring.mates is not Mates.NONE:
+    if ring.mates in _IN_ITS_RING:
         return absence.at + timing.notice
     if ring.changed_at is not None and ring.changed_at >= absence.at + LEAVES_S:
         return _started_again(absence, ring, timing)
@@ -323,7 +333,7 @@ def _silent(absence: Absence, ring: Ring, timing: Timing) -> float:
 
 def _changes_again(stops: float, absence: Absence, ring: Ring, timing: Timing) -> float:
     """A ring that is known to have changed. Mates who are there would have told us, or have yet to say that they have no quorum."""
-    return _lost_just_before(stops, absence, timing) if ring.mates is Mates.AWAY else stops
+    return _lost_just_before(stops, absence, timing) if ring.mates.are_unheard else stops
 
 
 def _lost_just_before(stops: float, absence: Absence, timing: Timing) -> float:
@@ -362,7 +372,7 @@ def _waited_again(until: float, ring: Ring, timing: Timing) -> float:
             return until
         case Mates.WATCHING:
             return until + timing.notice
-        case Mates.AWAY:
+        case Mates.AWAY | Mates.STRANGERS:
             return until + timing.sync_timeout
 
 

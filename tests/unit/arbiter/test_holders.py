@@ -146,7 +146,7 @@ class TestRings:
         holders = holding(2)
         assert holders.ring(holders.by_node[NodeId(2)], {}, frozenset({NodeId(1), NodeId(2)}), NOBODY).mates is Mates.NONE
 
-    @pytest.mark.parametrize(("away", "mates"), [(2, Mates.NONE), (3, Mates.AWAY)])
+    @pytest.mark.parametrize(("away", "mates"), [(2, Mates.NONE), (3, Mates.STRANGERS)])
     def test_it_may_come_together_with_others_that_are_not_heard(self, away: int, mates: Mates) -> None:
         holders = holding(2)
         two = holders.by_node[NodeId(2)]

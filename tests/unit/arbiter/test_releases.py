@@ -174,6 +174,21 @@ class TestGoodbye:
         found = released(lost(Manner.GAVE_UP, A + 16), gone(A + 17))
         assert A + 16 + 0.9 * C + C < found <= A + 16 + 0.9 * C + C + 1.08 + 2 * MARGIN_S
 
+    @pytest.mark.parametrize("mates", [Mates.WATCHING, Mates.AWAY])
+    def test_one_that_ended_among_others_that_may_be_lost_already_is_waited_for_until_they_have_noticed(self, mates: Mates) -> None:
+        assert released(lost(Manner.ENDED, A + 3), Ring(mates=mates)) == A + 3 + timed().notice
+
+    def test_strangers_do_not_hold_up_one_that_ended(self) -> None:
+        assert released(lost(Manner.ENDED, A + 3), Ring(mates=Mates.STRANGERS)) == A + 3
+
+    def test_one_that_ended_long_before_its_ring_changed_may_have_been_started_again(self) -> None:
+        found = released(lost(Manner.ENDED, A + 3, alive=A + 3), gone(A + 30))
+        assert A + 30 + C < found < A + 30 + C + 2
+
+    def test_one_that_gave_up_among_others_may_have_lost_its_token_just_before(self) -> None:
+        found = released(lost(Manner.GAVE_UP, A + 16), Ring(mates=Mates.AWAY))
+        assert found > A + 16 + timed().notice + C
+
 
 class TestDropped:
     def test_after_a_restart_whoever_hangs_has_its_vote_until_corosync_drops_it(self) -> None:
@@ -211,6 +226,11 @@ class TestKeepsCasting:
 
     def test_one_that_gave_up_before_polls_no_by_its_timer(self) -> None:
         assert released(lost(Manner.GAVE_UP, A + 5), gone(A + 9), self.timing) < A + 9 + S
+
+    @pytest.mark.parametrize("given", [True, False])
+    def test_one_that_may_have_got_its_vote_for_its_new_ring_goes_on_in_it(self, given: bool) -> None:
+        found = released_at(lost(Manner.SILENT, A + 3), Ring(unpolled_since=A + 2, given=given), self.timing)
+        assert found == (None if given else pytest.approx(A + 2 + S + MARGIN_S, abs=0.1))
 
 
 class TestToken:
