@@ -62,7 +62,7 @@ class EnrolmentProcess:
             return found() or {}
 
     def ask(self, command: str, **request: Any) -> dict[str, Any]:
-        with ControlClient(self.data / "enroll.sock") as client:
+        with ControlClient(self.data / "enroll.sock", PATIENCE_S) as client:
             return client.request({"command": command, **request})
 
     def open(self, **request: Any) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120.0
 
 MISSING = [program for program in ("ssh", "scp", "sftp", "ssh-copy-id", "ssh-keygen") if shutil.which(program) is None]
 
