@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.e2e.lab.arbitrator import OwnNames, StockNames
 from tests.e2e.lab.cluster import Cluster, StockCluster, running_cluster
 from tests.e2e.lab.faults import Fault
 from tests.e2e.lab.fleet import Plan, Result, run_side_by_side
+from tests.e2e.lab.settings import Settings
 
 PROGRAMS = (
     *("corosync", "corosync-quorumtool", "corosync-cfgtool", "corosync-qdevice", "corosync-qdevice-tool"),
@@ -60,11 +62,20 @@ def results(request: pytest.FixtureRequest, real_nodes: None, tmp_path_factory: 
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.module is module]
     parameters = [item.callspec.params.get("fault") for item in items if hasattr(item, "callspec")]
     asked = {fault.name: fault for fault in parameters if isinstance(fault, Fault)}
-    kind = partial(OwnNames, options=("--log-level", "debug"))
+    folder = tmp_path_factory.mktemp(module.__name__.rpartition(".")[2])
+    kind = partial(OwnNames, options=("--log-level", "debug", *_told(module.SETTINGS, folder)))
     shares = [tuple(asked.values())[number::CLUSTERS_AT_ONCE_MAX] for number in range(CLUSTERS_AT_ONCE_MAX)]
     plans = [Plan(f"c{number}", module.SETTINGS, module.NODES, kind, share) for number, share in enumerate(shares) if share]
-    folder = tmp_path_factory.mktemp(module.__name__.rpartition(".")[2])
     return {result.fault.name: result for result in run_side_by_side(plans, folder)}
+
+
+def _told(settings: Settings, folder: Path) -> tuple[str, ...]:
+    """What an administrator has to write for such nodes."""
+    if settings.sync_timeout_ms is None:
+        return ()
+    config = folder / "thirdvote.toml"
+    config.write_text(f'[clusters."{settings.cluster_name}"]\nsync-timeout = {settings.sync_timeout_ms}\n', encoding="utf-8")
+    return ("--config", str(config))
 
 
 @pytest.hookimpl(wrapper=True)

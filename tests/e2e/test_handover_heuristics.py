@@ -10,7 +10,7 @@ from tests.e2e.lab.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-SETTINGS = Settings(timeout_ms=4000, heuristics_s=1.0)
+SETTINGS = Settings(timeout_ms=4000, heuristics_s=1.0, sync_timeout_ms=12_000)
 NODES = 2
 
 

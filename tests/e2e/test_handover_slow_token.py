@@ -10,7 +10,7 @@ from tests.e2e.lab.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-SETTINGS = Settings(timeout_ms=1250, token_ms=3000)
+SETTINGS = Settings(timeout_ms=1250, token_ms=3000, sync_timeout_ms=12_000)
 NODES = 2
 
 
