@@ -36,6 +36,12 @@ class Office(Protocol):
     def refused(self, what: str, address: str) -> None: ...
 
 
+def check_file_name(cluster_name: str) -> None:
+    """UserError when no certificate can be named after it, as these programs expect it."""
+    if "/" in cluster_name:
+        raise UserError(f"the cluster name {cluster_name!a} has a slash", "it can not be part of a file's name: choose another")
+
+
 class LoginDesk:
     """`send_away` ends the connection with a sentence; `wall` is seconds since the epoch."""
 
@@ -63,10 +69,11 @@ class LoginDesk:
         return int(self._wall())
 
     async def sign(self, request: bytes, cluster_name: str) -> str:
-        if "/" in cluster_name:
-            text = f"the cluster name {cluster_name!a} has a slash"
-            self.refused(text)
-            raise UserError(text, "it can not be part of a file's name: choose another")
+        try:
+            check_file_name(cluster_name)
+        except UserError as error:
+            self.refused(str(error))
+            raise
         certificate = await self._office.sign(self._login, request, cluster_name)
         return self._tree.put_certificate(cluster_name, certificate, self.clock())
 

@@ -17,7 +17,7 @@ import asyncssh
 from thirdvote.config_options import show_listen
 from thirdvote.enroll import host_keys
 from thirdvote.enroll.control import Command, Request
-from thirdvote.enroll.desk import Login, LoginDesk
+from thirdvote.enroll.desk import Login, LoginDesk, check_file_name
 from thirdvote.enroll.passwords import Hasher, as_typed, new_password
 from thirdvote.enroll.process import Context
 from thirdvote.enroll.settings import listen_of
@@ -253,7 +253,8 @@ class SshService:
         if access:
             return access
         left = self._windows.tries_left(address)
-        again = f"{left} more tries before a pause" if left and not self._windows.pause_left(address, self._now()) else "now comes a pause"
+        pauses = not left or self._windows.pause_left(address, self._now())
+        again = "now comes a pause" if pauses else f"{left} more {'try' if left == 1 else 'tries'} before a pause"
         return f"wrong password: it is the one that `thirdvote enroll open` has shown; {again}"
 
     def enter_by_key(self, fingerprint: str) -> Access:
@@ -341,6 +342,7 @@ def _cluster(request: Request) -> str | None:
     if not isinstance(name, str):
         raise UserError("the cluster's name is not a text", "as totem.cluster_name in corosync.conf")
     policy.check_name(name)
+    check_file_name(name)
     return name
 
 

@@ -169,6 +169,7 @@ async def test_a_window_ends_by_the_clock(tmp_path: Path) -> None:
         ({"cluster": 1}, "is not a text"),
         ({"cluster": ""}, "does not fit"),
         ({"cluster": "Qnetd Server"}, "no cluster may be called"),
+        ({"cluster": "a/b"}, "has a slash"),
     ],
 )
 def test_what_no_window_can_be(tmp_path: Path, wanted: dict[str, Any], text: str) -> None:
@@ -191,6 +192,7 @@ async def test_too_many_wrong_passwords_bring_a_pause(tmp_path: Path) -> None:
         with pytest.raises(asyncssh.PermissionDenied):
             async with here.connect(password):
                 pass
+        assert "shown; 1 more try before a pause" in here.texts()
         assert "too many wrong passwords: none is looked at for 60 s" in here.texts()
         here.now[0] += 60
         async with here.connect(password):
