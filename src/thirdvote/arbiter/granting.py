@@ -30,7 +30,7 @@ from thirdvote.arbiter.presence import INSPECTED_S, Presence, Probing, silence
 from thirdvote.arbiter.record import ClusterRecord
 from thirdvote.arbiter.referee import LISTS_MISSING, NOT_ASKED, Board, refuse_question
 from thirdvote.arbiter.refusals import is_final, settles_at
-from thirdvote.arbiter.releases import Absence, Ring, Timing, released_at, timing
+from thirdvote.arbiter.releases import Absence, Manner, Ring, Timing, released_at, timing
 from thirdvote.arbiter.waits import Wait, end_of, how_lost, sentence
 from thirdvote.config import ClusterPolicy
 from thirdvote.decide.view import ClusterView, Verdict
@@ -49,6 +49,9 @@ leave after the node was lost and before its ring changes, and it may have heard
 
 ROUND_TRIP_SHARE = 0.25
 """Of that slack, that a round trip may take at most where echoes are answered late."""
+
+WATCHED_EVERY_S = 0.2
+"""Nodes are asked that often while it matters when a ring changes."""
 
 WAITS_FOR_ANSWERS = Verdict(Vote.WAIT_FOR_REPLY, "it is decided as soon as all is known")
 
@@ -241,6 +244,8 @@ class GrantingReferee:
         for node in self.board.nodes.values():
             node.held_back = ""
         self.presence.probe_who_is_behind()
+        if self._watches():
+            self.presence.ask_again(WATCHED_EVERY_S)
         view = self._view()
         verdicts = self._judge.propose(view, asking if asking in view.members else None)
         self._tell_losers(verdicts)
@@ -536,12 +541,24 @@ class GrantingReferee:
         times = [max(wait.until, now + INSPECTED_S) for waits in self.waits.values() for wait in waits if wait.until is not None]
         if self._ledger_again is not None:
             times.append(self._ledger_again)
+        if self.board.nodes and self._watches():
+            times.append(now + WATCHED_EVERY_S)
         in_the_way = {wait.node_id for waits in self.waits.values() for wait in waits}
         for node_id, node in self.board.nodes.items():
             asked = node.asked_at is not None and (node_id in self.holders.by_node or len(self._configured) > 2)
             if asked or node.behind_since is not None or node_id in in_the_way:
                 times += self.presence.next_look(node)
         return min((time for time in times if time > now), default=None)
+
+    def _watches(self) -> bool:
+        return any(self._is_watched(holder) for holder in self.holders.by_node.values())
+
+    def _is_watched(self, holder: Holder) -> bool:
+        """Nobody polls for its device, which Corosync counts as alive still: it matters when its ring changes, not when we read of it."""
+        if holder.absence is None or holder.absence.manner not in (Manner.CLOSED, Manner.HANGS):
+            return False
+        rule = self._timing(holder)
+        return self.board.now < holder.absence.at + rule.heartbeat + rule.timeout + rule.notice
 
     @property
     def waiting(self) -> tuple[str, float | None]:

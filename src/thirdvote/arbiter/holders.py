@@ -179,12 +179,12 @@ class Holders:
                 self._reported_itself(holder, node, members, now, notice)
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
-                    holder.ring_changed(now, -inf if is_first else node.ticked_at)
+                    holder.ring_changed(now, -inf if is_first else node.speaks_since)
                     holder.ring_id, holder.members, holder.left_out, holder.leavers = node.ring_id, members, False, frozenset()
             elif _lost_ring(holder, node, is_first=is_first):
                 leave_now = (members if holder.members is None else members & holder.members) - holder.leavers
                 if leave_now or (is_first and _is_newer(node.ring_id, holder.left_by)):
-                    holder.ring_changed(others_noticed, -inf if is_first or node.node_id not in leave_now else node.ticked_at)
+                    holder.ring_changed(others_noticed, -inf if is_first or node.node_id not in leave_now else node.speaks_since)
                     holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
                     holder.leavers |= members
         self._presume_mates(node, nodes, now)

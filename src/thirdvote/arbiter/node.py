@@ -60,6 +60,8 @@ class Node:
     """When it answered a NACK for the membership that it reported last."""
     had_ack: bool = False
     """One of them was an ACK."""
+    answered_since: float = 0.0
+    """When the last VOTE_INFO left for it that it has answered: what it says now, it says since then."""
     sent_at: float | None = None
     """When the last VOTE_INFO left for it."""
     looking: bool = False
@@ -82,6 +84,11 @@ class Node:
     @property
     def ring_id(self) -> RingId:
         return self.member.ring_id
+
+    @property
+    def speaks_since(self) -> float:
+        """What it says now left it after that, however late it is read."""
+        return max(self.ticked_at, self.answered_since)
 
     @property
     def has_vote(self) -> bool:

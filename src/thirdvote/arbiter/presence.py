@@ -59,6 +59,12 @@ class Presence:
             if may_be_there and (node.probed_at is None or now >= node.probed_at + PROBE_AGAIN_S):
                 self._probe(node)
 
+    def ask_again(self, every: float) -> None:
+        """Those of whom it is not known that they have spoken since then."""
+        for node in self.board.nodes.values():
+            if self.board.now >= node.speaks_since + every:
+                self.ask(node)
+
     def ask(self, node: Node) -> bool:
         """Asks the node to answer, if it is not asked already; False if it can not be asked, as it has reported nothing yet."""
         if node.asked_at is None:
@@ -130,6 +136,7 @@ class Presence:
         if node.asked_at is not None:
             if number == node.vote_info_number:
                 node.round_trip, node.asked_at = now - node.asked_at, None
+                node.answered_since = now if node.sent_at is None else node.sent_at
             else:
                 node.asked_at = now
         node.answered_probe = True

@@ -16,8 +16,8 @@ and from what we have seen, in our clock, where a message is seen no sooner than
 
     a  when the last echo came that was answered: what it hears of us afterwards it can not have heard
     e  when the last echo came
-    R  when its ring changed; the nodes that it lost report it, and notice it within SKEW of it. A report may reach us late, but not
-       before the echo that left before it (`RingChange.earliest`)
+    R  when its ring changed; the nodes that it lost report it, and notice it within SKEW of it. A report may be read late, but it left
+       after the echo before it, and after we had asked what was answered before it (`RingChange.earliest`)
 
 The token timeout is not known, and Corosync's default is assumed. But it takes Corosync two of them to notice a loss; so if a
 node fell silent and lost its ring by one fault, it is at most half of the time between its last sign of life and R.
@@ -145,7 +145,7 @@ def unheard(since: float, manner: Manner = Manner.DROPPED) -> Absence:
 @dataclass(frozen=True, slots=True)
 class RingChange:
     """`at` is when it was reported; `earliest`: it was not before that, as the node that reports it was there, in that ring; -inf: it was
-    not, or was not heard before. A report may come late, for the network's sake or our own, but after an echo that left before it.
+    not, or was not heard before. A report may be read late, but it left after what it had said before.
     """
 
     at: float

@@ -168,6 +168,17 @@ class TestANodeThatIsLost:
         world.pass_time(2.0, one)
         assert world.votes() == {1: ACK}
 
+    def test_while_its_device_counts_as_alive_the_others_are_asked_often_so_that_their_report_can_be_dated(self) -> None:
+        world = World(SAFE)
+        one, two = world.settled(1, 2)
+        two.leave(Ending.CLOSED)
+        world.pass_time(2.0)
+        assert 8 <= len(one.unanswered()) <= 10
+        world.pass_time(40.0, one)
+        one.take()
+        world.pass_time(2.0)
+        assert one.unanswered() == []
+
     def test_that_said_goodbye_between_its_echoes_was_ended_and_nobody_waits(self) -> None:
         world = World(SAFE)
         one, two = world.settled(1, 2)

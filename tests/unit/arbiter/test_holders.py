@@ -23,7 +23,7 @@ NOTICE = 8.0
 """Seconds from the loss of the token to a new ring."""
 
 TICKED = 55.0
-"""When a node's last echo left it, at the earliest."""
+"""When a node's report left it, at the earliest."""
 
 GONE = Absence(Manner.CLOSED, 100.0, 95.0, 95.0, alive=100.0)
 

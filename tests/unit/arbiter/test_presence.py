@@ -131,6 +131,26 @@ def test_a_node_that_is_asked_nothing_has_to_be_heard_shortly_after_its_next_ech
     assert overdue_at(two) is None
 
 
+def test_what_a_node_says_after_an_answer_it_says_since_it_was_asked() -> None:
+    two = node(2, ring(1, 10), 1, 2)
+    presence, _, board = present(two)
+    two.ticked_at = board.now - 5.0
+    assert two.speaks_since == board.now - 5.0
+    presence.ask(two)
+    sent_at, two.vote_info_number = board.now, 1
+    board.now += 3.0
+    presence.answered(two, 1)
+    assert two.speaks_since == sent_at
+
+
+def test_who_has_spoken_since_is_not_asked_again() -> None:
+    one, two = node(1, ring(1, 10), 1, 2), node(2, ring(1, 10), 1, 2)
+    presence, asked, board = present(one, two)
+    one.answered_since, two.answered_since = board.now - 0.1, board.now - 0.3
+    presence.ask_again(0.2)
+    assert asked.probed == [2]
+
+
 def test_an_echo_after_a_late_answer_tells_that_it_was_heard() -> None:
     two = node(2, ring(1, 10), 1, 2)
     two.answered_at, two.echoed_at, two.answer_in_doubt = 100.0, 100.0, True
