@@ -15,7 +15,7 @@ from typing import assert_never
 
 from thirdvote.arbiter.cluster import Cluster, SayTime
 from thirdvote.arbiter.deadlines import Deadlines
-from thirdvote.arbiter.granting import GrantingReferee, late_slack
+from thirdvote.arbiter.granting import GrantingReferee
 from thirdvote.arbiter.holders import Holders
 from thirdvote.arbiter.interface import (
     Close,
@@ -38,6 +38,7 @@ from thirdvote.arbiter.interface import (
     StartTls,
     Stopping,
 )
+from thirdvote.arbiter.late_answers import late_slack
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.outbox import Outbox
 from thirdvote.arbiter.peer import Claim, Peer, absence_of, claim_due, given_up_at, next_deadline

@@ -25,6 +25,7 @@ from typing import Protocol
 
 from thirdvote.arbiter.holders import Holder, Holders
 from thirdvote.arbiter.judges import Judge
+from thirdvote.arbiter.late_answers import can_be_answered_late, late_slack
 from thirdvote.arbiter.node import Node
 from thirdvote.arbiter.presence import INSPECTED_S, Presence, Probing, silence
 from thirdvote.arbiter.record import ClusterRecord
@@ -40,15 +41,6 @@ from thirdvote.wire.messages import NodeList
 
 LEDGER_AGAIN_S = 5.0
 """Between two tries to write what could not be written."""
-
-LATE_SLACK_SHARE = 0.1
-LATE_SLACK_S_MIN = 0.2
-"""A late answer leaves that much before the node's next echo is due: a share of its heartbeat, or so many seconds. With more of it, more
-leave after the node was lost and before its ring changes, and it may have heard them.
-"""
-
-ROUND_TRIP_SHARE = 0.25
-"""Of that slack, that a round trip may take at most where echoes are answered late."""
 
 WATCHED_EVERY_S = 0.2
 """Nodes are asked that often while it matters when a ring changes."""
@@ -507,10 +499,9 @@ class GrantingReferee:
         if node.behind_since is not None and not node.answered_probe:
             return None
         heartbeat = node.session.heartbeat_ms / 1000
-        slack = late_slack(heartbeat)
-        if not self.whole or not self.policy.late_answers or node.round_trip is None or node.round_trip > ROUND_TRIP_SHARE * slack:
+        if not self.whole or not self.policy.late_answers or not can_be_answered_late(node):
             return 0.0
-        return heartbeat - slack
+        return heartbeat - late_slack(heartbeat)
 
     def _is_in_the_way(self, node: Node) -> bool:
         return any(wait.node_id == node.node_id for waits in self.waits.values() for wait in waits)
@@ -595,8 +586,3 @@ class GrantingReferee:
 
 
 _NOBODY = Holder(NodeId(0), 0)
-
-
-def late_slack(heartbeat: float) -> float:
-    """Seconds between a late answer and the next echo."""
-    return max(LATE_SLACK_SHARE * heartbeat, LATE_SLACK_S_MIN)
