@@ -22,6 +22,9 @@ COMMAND_SECONDS_MAX = 180.0
 CONNECT_SECONDS_MAX = 10
 OUTPUT_BYTES_MAX = 1 << 22
 
+STILL_THERE = ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+"""A connection to a node that has lost its power ends after 15 s, not when the command has had its time."""
+
 SHARED_SECONDS_MAX = 300
 """How long a shared connection lasts when nobody uses it: longer than any step, and it ends if this process did not come to that."""
 
@@ -129,7 +132,7 @@ class SshHost:
     ) -> None:
         self.name = name
         self.address = address
-        common = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS_MAX}", "-T")
+        common = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS_MAX}", *STILL_THERE, "-T")
         user = () if "@" in address else ("-l", "root")
         self._ssh = tuple(ssh)
         self._rest = (*common, *options, *user, address)
