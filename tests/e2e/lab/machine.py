@@ -77,9 +77,9 @@ class Machine:
         while self._programs:
             self._programs.pop().wait()
 
-    def start(self, name: str, *command: str | Path) -> Program:
+    def start(self, name: str, *command: str | Path, bounded: bool = False) -> Program:
         """`name` is that of its log file."""
-        program = Program(self.command(*command), self.logs / f"{name}.log", self.environment())
+        program = Program(self.command(*command), self.logs / f"{name}.log", self.environment(), bounded=bounded)
         self._programs.append(program)
         return program
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.e2e.lab.allowance import Allowance
+
 START_SECONDS_MAX = 20
 END_SECONDS_MAX = 20
 COMMAND_SECONDS_MAX = 60
@@ -25,9 +27,9 @@ class CommandFailed(AssertionError):
 
 
 class Program:
-    """A daemon inside of namespaces. Its output goes to the end of a file."""
+    """A daemon inside of namespaces. Its output goes to the end of a file. `bounded`: it would take all of a processor that it gets."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], *, bounded: bool = False) -> None:
         self.log = log
         with log.open("ab") as output:
             self._entrance = subprocess.Popen(
@@ -35,6 +37,7 @@ class Program:
             )
         self._pid = only_child(self._entrance)
         self.stopped = False
+        self._allowance = Allowance(self._pid) if bounded and self._pid is not None else None
 
     @property
     def pid(self) -> int:
@@ -58,7 +61,10 @@ class Program:
         """The exit status, or the negative number of the signal that ended it."""
         if self.stopped:  # and nsenter with it, which would not see the end
             self._entrance.send_signal(signal.SIGCONT)
-        return self._entrance.wait(seconds)
+        status = self._entrance.wait(seconds)
+        if self._allowance is not None:
+            self._allowance.end()
+        return status
 
     def stop(self) -> int:
         self.signal(signal.SIGTERM)
