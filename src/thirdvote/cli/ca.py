@@ -17,6 +17,7 @@ from thirdvote.cli.ca_inventory import listing, revoke
 from thirdvote.cli.ca_renew import renew, rollover_lines, who_needs_the_old
 from thirdvote.cli.options import CONTROL_OPTIONS, Command, Group, as_json, given, settings_options
 from thirdvote.cli.settings import load
+from thirdvote.cli.vote_needed import check_not_needed, force_option
 from thirdvote.cli.words import counted
 from thirdvote.errors import UserError
 
@@ -60,8 +61,9 @@ def show(wants_json: bool, **parameters: Any) -> int:
 @click.option("--name", metavar="CLUSTER", required=True, help="the cluster's name, as in the request and in corosync.conf")
 @click.option("--out", metavar="FILE|-", default="-", help="write the certificate (PEM) to this file (default -: standard output)")
 @click.option("--replace", "replaces", is_flag=True, help="revoke the cluster's other certificates, at once (default: they stay)")
+@force_option()
 @settings_options(*CONTROL_OPTIONS)
-def sign(request: str, name: str, out: str, replaces: bool, **parameters: Any) -> int:
+def sign(request: str, name: str, out: str, replaces: bool, forced: bool, **parameters: Any) -> int:
     """sign the request in FILE (- for standard input) for a cluster
 
     A node makes it: corosync-qdevice-net-certutil -r -n CLUSTER; and takes the certificate: corosync-qdevice-net-certutil
@@ -76,6 +78,8 @@ def sign(request: str, name: str, out: str, replaces: bool, **parameters: Any) -
 
     settings = load(given(parameters)).settings
     control = Path(settings.control)
+    if replaces and not forced:
+        check_not_needed(control, name, "nothing was signed or revoked")
     certificate = store.sign(Path(settings.data), _read(request), name, asked_by=_user(), replace=replaces, control=control)
     pem = ssl.DER_cert_to_PEM_cert(certificate)
     if out == "-":

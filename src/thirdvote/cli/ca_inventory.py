@@ -11,6 +11,7 @@ import click
 from thirdvote.cli import output
 from thirdvote.cli.options import CONTROL_OPTIONS, Command, as_json, complete_cluster, given, settings_options
 from thirdvote.cli.settings import load
+from thirdvote.cli.vote_needed import check_not_needed, force_option
 from thirdvote.cli.words import counted, named
 from thirdvote.errors import UserError
 
@@ -53,8 +54,9 @@ def listing(cluster: str | None, shows_all: bool, wants_json: bool, **parameters
 @click.command(cls=Command, short_help="refuse a certificate, or all of a cluster")
 @click.argument("wanted", metavar="CLUSTER|SERIAL", shell_complete=complete_cluster)
 @click.option("--reason", metavar="TEXT", default="", help="why, for the list and the log")
+@force_option()
 @settings_options(*CONTROL_OPTIONS)
-def revoke(wanted: str, reason: str, **parameters: Any) -> int:
+def revoke(wanted: str, reason: str, forced: bool, **parameters: Any) -> int:
     """refuse one certificate from now on, or all of a cluster; nodes that show it are disconnected at once
 
     A serial number may be cut to its first 8 digits. Of a cluster all certificates are meant, also those of which the
@@ -66,6 +68,10 @@ def revoke(wanted: str, reason: str, **parameters: Any) -> int:
     data, control = Path(settings.data), Path(settings.control)
     _record_uses(data, control)
     chosen = revocation.choose(data, wanted)
+    if not forced:
+        for cluster in sorted({each.cluster for each in chosen.certificates}):
+            numbers = None if chosen.cluster is not None else [each.serial_number for each in chosen.certificates]
+            check_not_needed(control, cluster, "nothing was revoked", numbers)
     revocation.revoke(data, chosen, reason)
     for each in chosen.certificates:
         output.line(f"revoked: {each.serial_number[:NUMBER_SHOWN]} of {named(each.cluster)}, valid until {each.valid_until:%Y-%m-%d}")

@@ -13,6 +13,7 @@ import click
 from thirdvote.cli import output
 from thirdvote.cli.options import Command, Group, as_json, given, settings_options
 from thirdvote.cli.settings import load
+from thirdvote.cli.vote_needed import check_not_needed, force_option
 from thirdvote.cli.words import counted, named
 from thirdvote.config import DATA_OF_ROOT
 from thirdvote.control_client import ControlClient
@@ -33,14 +34,17 @@ def enroll() -> None:
 @click.option("--for", "how_long", metavar="TIME", default="15m", help="until it closes by itself: 90s, 15m, 2h (default 15m)")
 @click.option("--cluster", metavar="NAME", help="let in this cluster alone; without, the first that comes")
 @click.option("--replace", is_flag=True, help="revoke the certificates that the cluster has from before, once it has a new one")
+@force_option()
 @settings_options("data")
 @as_json()
-def open_window(how_long: str, cluster: str | None, replace: bool, wants_json: bool, **parameters: Any) -> int:
+def open_window(how_long: str, cluster: str | None, replace: bool, forced: bool, wants_json: bool, **parameters: Any) -> int:
     """open a window, and show the password and what to type on a node
 
     It closes by itself when a cluster has fetched its certificate, or when its time is over. Several may be open at the
     same time, each with its own password.
     """
+    if replace and cluster is not None and not forced:
+        check_not_needed(Path(load(given(parameters)).settings.control), cluster, "no window was opened")
     request = {"command": "open", "for_s": seconds(how_long), "cluster": cluster, "replace": replace}
     with enroll_client(parameters) as client:
         answer = client.request(request)

@@ -69,6 +69,7 @@ class LocalEnrolment:
     def __init__(self, data: Path, port: int) -> None:
         self._data = data
         self._port = port
+        self._signed = ""
 
     def authority(self) -> str:
         from thirdvote.pki import material, store
@@ -84,7 +85,20 @@ class LocalEnrolment:
     def certificate(self, cluster_name: str, request: bytes) -> tuple[str, str]:
         import ssl
 
-        from thirdvote.pki import store
+        from thirdvote.pki import material, store
 
         certificate = store.sign(self._data, request, cluster_name, asked_by="thirdvote setup")
+        self._signed = material.serial_number_of(certificate)
         return ssl.DER_cert_to_PEM_cert(certificate), self.authority()
+
+    def keep(self, cluster_name: str) -> None:
+        """Older certificates stay: `ca revoke` ends them."""
+
+    def give_back(self, cluster_name: str) -> str:
+        from thirdvote.pki import revocation, running
+
+        if not self._signed:
+            return "no certificate was signed"
+        revocation.revoke(self._data, revocation.choose(self._data, self._signed), "given back: setup failed")
+        running.read_again(running.usual_control(self._data))
+        return f"the certificate {self._signed[:16]} is revoked"

@@ -36,6 +36,10 @@ TEXT_LENGTH_MAX = 500
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
+class Refused(UserError):
+    """In the arbitrator's own words."""
+
+
 def fetch_authority(url: JoinUrl) -> str:
     """The authority whose fingerprint is in the token, PEM. Nothing is said to who can not show it. UserError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -63,9 +67,12 @@ def check(url: JoinUrl, authority: str, cluster: str) -> int:
     return port
 
 
-def enrol(url: JoinUrl, authority: str, cluster: str, request: bytes) -> tuple[str, str]:
-    """The cluster's certificate and the authority (while it changes, the old one and the new one), PEM. `request` is DER. UserError."""
-    answer = _asked(url, authority, "/enroll", {"cluster": cluster, "request": b64encode(request).decode()})
+def enrol(url: JoinUrl, authority: str, cluster: str, request: bytes, receipt: str) -> tuple[str, str]:
+    """The cluster's certificate and the authority (while it changes, the old one and the new one), PEM. `request` is DER; `receipt` is a
+    secret of this node, by which it can give back what it got. UserError.
+    """
+    hashed = hashlib.sha256(receipt.encode()).hexdigest()
+    answer = _asked(url, authority, "/enroll", {"cluster": cluster, "request": b64encode(request).decode(), "receipt": hashed})
     try:
         certificate = ssl.DER_cert_to_PEM_cert(b64decode(answer["certificate"], validate=True))
         authorities = "".join(f"{each}\n" for each in _certificates(answer["authority"]))
@@ -74,6 +81,16 @@ def enrol(url: JoinUrl, authority: str, cluster: str, request: bytes) -> tuple[s
     if not authorities:
         raise _damaged(url)
     return certificate, authorities
+
+
+def keep(url: JoinUrl, authority: str, cluster: str, receipt: str) -> None:
+    """Whatever the arbitrator was to do when the node has joined. UserError."""
+    _asked(url, authority, "/keep", {"cluster": cluster, "receipt": receipt})
+
+
+def give_back(url: JoinUrl, authority: str, cluster: str, receipt: str) -> bool:
+    """The certificate is revoked; whether the token can be used again. UserError."""
+    return _asked(url, authority, "/give-back", {"cluster": cluster, "receipt": receipt}).get("usable") is True
 
 
 def shown(fingerprint: bytes) -> str:
@@ -89,7 +106,7 @@ def _asked(url: JoinUrl, authority: str, path: str, fields: dict[str, str]) -> d
     answer = _parsed(url, body)
     if status != http.HTTPStatus.OK:
         said, remedy = _words(answer.get("error")), _words(answer.get("remedy"))
-        raise UserError(f"the arbitrator refuses: {said or f'status {status}'}", remedy or "its log says why")
+        raise Refused(f"the arbitrator refuses: {said or f'status {status}'}", remedy or "its log says why")
     return answer
 
 

@@ -57,6 +57,12 @@ class Enrolment(Protocol):
     def certificate(self, cluster_name: str, request: bytes) -> tuple[str, str]:
         """The cluster's certificate and the authority, PEM."""
 
+    def keep(self, cluster_name: str) -> None:
+        """All is done, and the vote counts."""
+
+    def give_back(self, cluster_name: str) -> str:
+        """The certificate is not wanted any more; a sentence on what that means."""
+
 
 class Join:
     """`prepare` looks and changes nothing; `run` does it."""
@@ -115,7 +121,7 @@ class Join:
             *(self._stopped(host) for host in self._running_before),
             *(self._trusting(place.host) for place in self._site.places),
             Step(f"{first.host.name}: makes the cluster's key and a request for its certificate", self._make_request),
-            Step("the arbitrator signs it", self._sign),
+            Step("the arbitrator signs it", self._sign, self._give_back, "the arbitrator takes the certificate back"),
             Step(f"{first.host.name}: takes the certificate", lambda: self._take(first.host)),
             *(self._copied(place) for place in others),
             *self._by_hand.steps(self._for_others, by_hand.joining(self._site)),
@@ -124,6 +130,7 @@ class Join:
             *self._by_hand.cleared(),
             Step("", lambda: by_hand.starting(self._site.by_hand, self._say)),
             Step(f"waits until every node counts the device's vote ({COUNTS_UNTIL_SEEN})", self._await_vote),
+            Step("", self._keep),
             *giving_back,
         ]
 
@@ -157,6 +164,18 @@ class Join:
 
     def _sign(self) -> None:
         self._certificate, _ = self._enrolment.certificate(self._site.cluster.name, self._request)
+
+    def _give_back(self) -> None:
+        self._say(self._enrolment.give_back(self._site.cluster.name))
+
+    def _keep(self) -> None:
+        """The device works: what the arbitrator could not be told does not change that."""
+        try:
+            self._enrolment.keep(self._site.cluster.name)
+        except UserError as error:
+            self._say(
+                f"warning: the arbitrator was not told that all is done, so older certificates still count, if there are any: {error}"
+            )
 
     def _take(self, host: Host) -> None:
         self._bundle = certificates.take(host, self._certificate)

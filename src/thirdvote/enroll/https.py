@@ -2,8 +2,12 @@
 
     GET /ca         the authority's certificates, PEM
     POST /check     {"token", "cluster"} gives {"port": the vote's}, or why the token does not count; it is not spent
-    POST /enroll    {"token", "cluster", "request": base64 of the request, DER} gives
+    POST /enroll    {"token", "cluster", "request": base64 of the request, DER, "receipt": SHA-256 of a secret, hexadecimal} gives
                     {"certificate": base64 of DER, "authority": PEM}
+    POST /keep      {"token", "cluster", "receipt": the secret}: the node has what it needs, and its older certificates are
+                    revoked now, if the token says so
+    POST /give-back {"token", "cluster", "receipt": the secret}: the certificate is revoked, and the token counts again; gives
+                    {"usable": whether it is not over}
 
 TLS with the arbitrator's own server certificate, which a node knows by the authority whose fingerprint is in its token.
 """
@@ -14,6 +18,7 @@ import asyncio
 import binascii
 import hashlib
 import json
+import re
 import secrets
 import socket
 import ssl
@@ -31,7 +36,7 @@ from thirdvote.enroll.control import Request as ControlRequest
 from thirdvote.enroll.http import BadRequest
 from thirdvote.enroll.process import Context
 from thirdvote.enroll.settings import listen_of
-from thirdvote.enroll.tokens import LIFE_S, TEXT_LENGTH_MAX, Issued, Tokens
+from thirdvote.enroll.tokens import LIFE_S, TEXT_LENGTH_MAX, Tokens
 from thirdvote.errors import UserError
 from thirdvote.join_url import NUMBER_BYTES, SECRET_BYTES, JoinUrl, Token, parse_token
 from thirdvote.pki import files, material, paths, policy
@@ -52,7 +57,9 @@ WAY = "https"
 
 _WHAT = "list of tokens"
 _CHECK_KEYS = frozenset({"token", "cluster"})
-_ENROL_KEYS = frozenset({"token", "cluster", "request"})
+_ENROL_KEYS = frozenset({"token", "cluster", "request", "receipt"})
+_RECEIPT_KEYS = frozenset({"token", "cluster", "receipt"})
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 Work = Callable[[Mapping[str, str], str], Awaitable[dict[str, Any]]]
 
@@ -212,7 +219,11 @@ class HttpsService:
                 return http.json_answer(HTTPStatus.OK, await self._told(self._check, _fields(request.body, _CHECK_KEYS), address))
             case "POST", "/enroll":
                 return http.json_answer(HTTPStatus.OK, await self._told(self._enrol, _fields(request.body, _ENROL_KEYS), address))
-            case _, "/ca" | "/check" | "/enroll":
+            case "POST", "/keep":
+                return http.json_answer(HTTPStatus.OK, await self._told(self._finish, _fields(request.body, _RECEIPT_KEYS), address))
+            case "POST", "/give-back":
+                return http.json_answer(HTTPStatus.OK, await self._told(self._take_back, _fields(request.body, _RECEIPT_KEYS), address))
+            case _, "/ca" | "/check" | "/enroll" | "/keep" | "/give-back":
                 raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not what {request.path} takes")
             case _:
                 raise BadRequest(HTTPStatus.NOT_FOUND, "there is nothing to see here", "on a node: thirdvote join URL")
@@ -234,23 +245,44 @@ class HttpsService:
     async def _enrol(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
         cluster = asked["cluster"]
         async with self._signing:
-            certificate, issued = await self._sign(asked, cluster, address)
-        replaced = ", its older certificates are revoked" if issued.replace else ""
-        self._context.report.info(f"a certificate for the cluster {cluster!a} was signed, by a token{replaced}", cluster, address)
+            certificate = await self._sign(asked, cluster, address)
+        self._context.report.info(f"a certificate for the cluster {cluster!a} was signed, by a token", cluster, address)
         return {"certificate": b64encode(certificate).decode(), "authority": self._context.authority().decode()}
 
-    async def _sign(self, asked: Mapping[str, str], cluster: str, address: str) -> tuple[bytes, Issued]:
+    async def _sign(self, asked: Mapping[str, str], cluster: str, address: str) -> bytes:
         """A token that was taken for a request which is then refused, is given back."""
         issued = self._known().check(parse_token(asked["token"]), cluster, self._wall())
-        request = _request(asked["request"])
+        request, receipt = _request(asked["request"]), asked["receipt"]
+        if not _SHA256.fullmatch(receipt):
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "the receipt is no SHA-256", "the node's thirdvote may be of another version")
         self._keep(self._known().with_use(issued, self._wall(), address))
         try:
-            signing = asyncio.to_thread(self._context.sign, request, issued.cluster, way=WAY, asked_by=address, replace=issued.replace)
+            signing = asyncio.to_thread(self._context.sign, request, issued.cluster, way=WAY, asked_by=address, replace=False)
             certificate = await asyncio.shield(signing)
         except UserError:
             self._keep(self._known().with_use_undone(issued))
             raise
-        return certificate, issued
+        self._keep(self._known().with_certificate(issued, material.serial_number_of(certificate), receipt))
+        return certificate
+
+    async def _finish(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
+        """Only now, as a node that fails on its way goes back to what it had."""
+        async with self._signing:
+            issued, number = self._known().by_receipt(parse_token(asked["token"]), asked["cluster"], asked["receipt"])
+            if issued.replace:
+                await asyncio.shield(asyncio.to_thread(self._context.revoke_others, issued.cluster, number))
+                self._context.report.info(f"the older certificates of the cluster {issued.cluster!a} are revoked", issued.cluster, address)
+            self._keep(self._known().with_use_final(issued))
+        return {}
+
+    async def _take_back(self, asked: Mapping[str, str], address: str) -> dict[str, Any]:
+        async with self._signing:
+            issued, number = self._known().by_receipt(parse_token(asked["token"]), asked["cluster"], asked["receipt"])
+            await asyncio.shield(asyncio.to_thread(self._context.revoke, number, "given back: joining failed"))
+            self._keep(self._known().with_use_undone(issued))
+        cluster = issued.cluster
+        self._context.report.info(f"the certificate for the cluster {cluster!a} was given back, and is revoked", cluster, address)
+        return {"usable": self._wall() < issued.until}
 
     # --- certificates
 

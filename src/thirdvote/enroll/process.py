@@ -18,7 +18,7 @@ from thirdvote.enroll.control import Command, Control, Request
 from thirdvote.enroll.report import Reporter
 from thirdvote.enroll.settings import CONTROL_NAME, EnrollSettings, listen_of
 from thirdvote.errors import UserError
-from thirdvote.pki import files, paths, store
+from thirdvote.pki import files, paths, revocation, running, store
 
 NICENESS = 5
 """A handshake can wait for a vote, never a vote for a handshake."""
@@ -56,6 +56,19 @@ class Context:
         """DER. Takes its time. UserError."""
         control = Path(self.settings.control) if self.settings.control else None
         return store.sign(self.data, request, cluster_name, way=way, asked_by=asked_by, replace=replace, control=control)
+
+    def revoke(self, serial_number: str, because: str) -> None:
+        """A certificate that was signed for nothing. Takes its time. UserError."""
+        revocation.revoke(self.data, revocation.choose(self.data, serial_number), because)
+        self._tell_voter()
+
+    def revoke_others(self, cluster_name: str, serial_number: str) -> None:
+        """All of the cluster but that one. Takes its time. UserError."""
+        if revocation.revoke_others(self.data, cluster_name, serial_number):
+            self._tell_voter()
+
+    def _tell_voter(self) -> None:
+        running.read_again(Path(self.settings.control) if self.settings.control else running.usual_control(self.data))
 
 
 class Service(Protocol):

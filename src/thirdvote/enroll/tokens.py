@@ -1,7 +1,8 @@
 """Tokens with which a node joins over HTTPS: each for one cluster, for a while, once. Pure; the shell keeps what comes out.
 
 Only a hash of the secret is kept. The secret has 128 random bits, so a plain hash is enough: there is nothing to try out.
-A token that is spent or expired is remembered for some time, only so that who comes with it hears why it does not count.
+A token that is spent or expired is remembered for some time, so that who comes with it hears why it does not count. Who has spent it can
+give back what came of it, by a receipt: a secret of the node's own, of which it sent the hash along with its request.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Issued:
     """The cluster's older certificates are revoked with the new one."""
     used: float | None = None
     used_by: str | None = None
+    receipt_sha256: str | None = None
+    """While what came of it may be given back."""
+    serial_number: str | None = None
+    """Of the certificate that came of it, hexadecimal."""
 
     @property
     def end(self) -> float:
@@ -98,12 +103,29 @@ class Tokens:
             )
         return found
 
+    def by_receipt(self, token: Token, cluster: str, receipt: str) -> tuple[Issued, str]:
+        """The token that was spent so, and the serial number of the certificate. TokenRefused."""
+        for issued in self.issued:
+            if issued.number != token.number.hex() or issued.cluster != cluster or issued.serial_number is None:
+                continue
+            if _same(issued.secret_sha256, _hashed(token)) and _same(issued.receipt_sha256 or "", hash_of_receipt(receipt)):
+                return issued, issued.serial_number
+        raise TokenRefused("nothing came of this token that could be given back", f"make another one: thirdvote enroll token {cluster}")
+
     def with_use(self, issued: Issued, now: float, by: str) -> Tokens:
         return self._with(replace(issued, used=now, used_by=by))
 
+    def with_certificate(self, issued: Issued, serial_number: str, receipt_sha256: str) -> Tokens:
+        """It is spent already."""
+        spent = next(old for old in self.issued if old.number == issued.number)
+        return self._with(replace(spent, serial_number=serial_number, receipt_sha256=receipt_sha256))
+
     def with_use_undone(self, issued: Issued) -> Tokens:
-        """No certificate came of it."""
-        return self._with(replace(issued, used=None, used_by=None))
+        """No certificate came of it, or it was given back."""
+        return self._with(replace(issued, used=None, used_by=None, receipt_sha256=None, serial_number=None))
+
+    def with_use_final(self, issued: Issued) -> Tokens:
+        return self._with(replace(issued, receipt_sha256=None))
 
     def _with(self, changed: Issued) -> Tokens:
         return Tokens(tuple(changed if old.number == changed.number else old for old in self.issued))
@@ -128,6 +150,14 @@ def _read(found: Iterable[dict[str, Any]]) -> Iterable[Issued]:
         if not isinstance(issued.until, int | float) or not isinstance(issued.number, str) or not isinstance(issued.secret_sha256, str):
             raise TypeError
         yield issued
+
+
+def _same(known: str, shown: str) -> bool:
+    return hmac.compare_digest(known, shown)
+
+
+def hash_of_receipt(receipt: str) -> str:
+    return hashlib.sha256(receipt.encode()).hexdigest()
 
 
 def _hashed(token: Token) -> str:

@@ -80,6 +80,11 @@ def certificate_der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
+def serial_number_of(der: bytes) -> str:
+    """As in the inventory."""
+    return f"{x509.load_der_x509_certificate(der).serial_number:x}"
+
+
 def key_pem(key: AuthorityKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 

@@ -63,6 +63,17 @@ def revoke(data: Path, chosen: Chosen, because: str, now: datetime | None = None
         inventory.revoke(folder, [signed.serial_number for signed in chosen.certificates], now, because)
 
 
+def revoke_others(data: Path, cluster: str, serial_number: str, now: datetime | None = None) -> bool:
+    """All certificates of the cluster but that one, also those of which nothing is known. True when the voter has to be told. UserError."""
+    now = now or datetime.now(UTC)
+    folder = paths.folder_in(data).path
+    with files.locked(folder):
+        kept = next((signed for signed in inventory.every(folder) if signed.serial_number == serial_number), None)
+        if kept is None or kept.cluster != cluster:
+            raise UserError(f"the certificate {serial_number} is not one of the cluster {cluster!r}", "`thirdvote ca list` shows all")
+        return signed_anew(folder, kept, True, now)
+
+
 def signed_anew(folder: Path, certificate: Signed, replaces: bool, now: datetime) -> bool:
     """The folder is locked, and `certificate` in the inventory. When it `replaces` the cluster's others, they are revoked, also those of
     which nothing is known. True when the voter has to be told. UserError.

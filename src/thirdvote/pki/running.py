@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from thirdvote.config import CONTROL_SOCKET
 from thirdvote.control_client import ControlClient, NotRunning
 from thirdvote.pki import inventory, paths
 from thirdvote.pki.inventory import Signed, Use
+from thirdvote.pki.needed import who_needs_it
 
 TIMEOUT_S = 90.0
 """A process of its own reads the certificates for it, which takes seconds on a small board."""
@@ -43,6 +44,20 @@ def shown_by_nodes(control: Path) -> list[Shown] | None:
             return list(client.request({"command": "certificates"})["certificates"])
     except NotRunning:
         return None
+
+
+def who_needs_the_vote(control: Path, cluster: str, serial_numbers: Collection[str] | None = None) -> list[int] | None:
+    """Nodes of the cluster that have quorum only by the arbitrator's vote now; of those that show one of these certificates, None: of all.
+    None when no voter runs. UserError.
+    """
+    try:
+        with ControlClient(control, TIMEOUT_S) as client:
+            clusters = client.request({"command": "snapshot", "cluster": cluster})["snapshot"]["clusters"]
+            shown = client.request({"command": "certificates", "cluster": cluster})["certificates"] if serial_numbers is not None else []
+    except NotRunning:
+        return None
+    nodes = None if serial_numbers is None else [int(each["node"]) for each in shown if each["serial_number"] in serial_numbers]
+    return [node for each in clusters for node in who_needs_it(each, nodes)]
 
 
 def shown_and_recorded(data: Path, control: Path) -> list[Shown] | None:

@@ -14,6 +14,7 @@ from thirdvote.errors import UserError
 from thirdvote.pki import inventory, revocation, revocation_list, store
 
 NOW = datetime.now(UTC)
+NOT_CONNECTED = {"ok": True, "snapshot": {"clusters": []}}
 
 
 @pytest.fixture
@@ -98,9 +99,9 @@ def test_one_that_does_not_answer_keeps_nobody_from_looking(data: Path, capsys: 
 
 def test_revoked_and_the_arbitrator_is_told(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store.sign(data, request("web"), "web")
-    with voter(data / "control.sock", {"ok": True, "certificates": []}, {"ok": True, "ended": 1}) as asked:
+    with voter(data / "control.sock", {"ok": True, "certificates": []}, NOT_CONNECTED, {"ok": True, "ended": 1}) as asked:
         _run("revoke", "web", "--reason", "stolen", "--data", data)
-    assert asked == ["certificates", "reload-certificates"]
+    assert asked == ["certificates", "snapshot", "reload-certificates"]
     out = capsys.readouterr().out
     assert "every other certificate for web is refused, too" in out
     assert "1 connection ended" in out
@@ -119,6 +120,7 @@ def test_revoked_while_no_arbitrator_runs(data: Path, capsys: pytest.CaptureFixt
 
 def test_one_that_only_a_node_has_shown_can_be_revoked(data: Path) -> None:
     """It was signed before there was an inventory."""
-    with voter(data / "control.sock", {"ok": True, "certificates": [SHOWN]}, {"ok": True, "ended": 1}):
+    shown = {"ok": True, "certificates": [SHOWN]}
+    with voter(data / "control.sock", shown, NOT_CONNECTED, shown, {"ok": True, "ended": 1}):
         _run("revoke", "67", "--data", data)
     assert revocation_list.read(data / "pki").refuse(0x67, [b"web"])

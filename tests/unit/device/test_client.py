@@ -21,6 +21,8 @@ from thirdvote.errors import UserError
 from thirdvote.join_url import JoinUrl, Token
 from thirdvote.pki import issue, material, paths, rollover, store
 
+RECEIPT = "a secret of the node"
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[HttpsHere]:
@@ -32,7 +34,7 @@ def test_a_certificate_for_a_token(here: HttpsHere) -> None:
     url = here.token()
     authority = client.fetch_authority(url)
     assert client.check(url, authority, "office") == 5403
-    certificate, authorities = client.enrol(url, authority, "office", request("office"))
+    certificate, authorities = client.enrol(url, authority, "office", request("office"), RECEIPT)
     assert x509.load_pem_x509_certificate(certificate.encode()).subject.rfc4514_string() == "CN=office"
     assert authorities.strip() == authority.strip()
     with pytest.raises(UserError, match="was used"):
@@ -45,7 +47,7 @@ def test_while_one_authority_takes_over_from_another(here: HttpsHere) -> None:
     rollover.begin(paths.folder_in(here.data), datetime.now(UTC))
     url = here.token()
     authority = client.fetch_authority(url)
-    certificate, authorities = client.enrol(url, authority, "office", request("office"))
+    certificate, authorities = client.enrol(url, authority, "office", request("office"), RECEIPT)
     issuer = x509.load_pem_x509_certificate(authority.encode())
     x509.load_pem_x509_certificate(certificate.encode()).verify_directly_issued_by(issuer)
     assert authorities.strip() == authority.strip()
@@ -53,10 +55,21 @@ def test_while_one_authority_takes_over_from_another(here: HttpsHere) -> None:
         client.fetch_authority(before)
 
 
+def test_what_was_got_is_given_back_or_kept(here: HttpsHere) -> None:
+    url = here.token()
+    authority = client.fetch_authority(url)
+    client.enrol(url, authority, "office", request("office"), RECEIPT)
+    assert client.give_back(url, authority, "office", RECEIPT)
+    client.enrol(url, authority, "office", request("office"), RECEIPT)
+    client.keep(url, authority, "office", RECEIPT)
+    with pytest.raises(client.Refused, match="given back"):
+        client.give_back(url, authority, "office", RECEIPT)
+
+
 def test_a_refusal_is_in_the_arbitrators_words(here: HttpsHere) -> None:
     url = here.token()
     with pytest.raises(UserError, match="the arbitrator refuses: the token is for the cluster 'office'") as refused:
-        client.enrol(url, client.fetch_authority(url), "other", request("other"))
+        client.enrol(url, client.fetch_authority(url), "other", request("other"), RECEIPT)
     assert "thirdvote enroll token" in (refused.value.hint or "")
 
 
@@ -105,7 +118,7 @@ def test_a_server_of_another_name_hears_no_token(here: HttpsHere, tmp_path: Path
 
 def refused(url: JoinUrl, authority: str, why: str) -> str:
     with pytest.raises(UserError, match=why) as error:
-        client.enrol(url, authority, "office", request("office"))
+        client.enrol(url, authority, "office", request("office"), RECEIPT)
     return str(error.value)
 
 
@@ -127,7 +140,7 @@ def test_answers_that_are_none(here: HttpsHere, answer: bytes) -> None:
     with listening(where.server_certificate, where.server_key, answer) as (port, _):
         there = replace(url, port=port)
         with pytest.raises(UserError):
-            client.enrol(there, authority, "office", request("office"))
+            client.enrol(there, authority, "office", request("office"), RECEIPT)
         with pytest.raises(UserError):
             client.check(there, authority, "office")
         with pytest.raises(UserError):

@@ -27,6 +27,8 @@ class Enrolment:
     port: int = 5403
     refuses: str | None = None
     signed: list[tuple[str, bytes]] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    given_back: list[str] = field(default_factory=list)
 
     def authority(self) -> str:
         return "authority\n"
@@ -39,6 +41,13 @@ class Enrolment:
         if self.refuses:
             raise UserError(self.refuses, "make another one")
         return "certificate\n", "authority\n"
+
+    def keep(self, cluster_name: str) -> None:
+        self.kept.append(cluster_name)
+
+    def give_back(self, cluster_name: str) -> str:
+        self.given_back.append(cluster_name)
+        return "the token can be used again"
 
 
 @pytest.fixture
@@ -142,17 +151,21 @@ NOT_ITS_TASK = {
 def test_whatever_fails_wherever_is_undone(here: NodesHere, fails: str, host: int) -> None:
     """Unless it is nothing that this node has to do; then it is done."""
     before, said = state(here), list[str]()
-    work = job(here, said)
+    enrolment = Enrolment()
+    work = job(here, said, enrolment)
     work.prepare()
     here.hosts[host].fails = {fails}
     if (fails, host) in NOT_ITS_TASK:
         work.run()
+        assert (enrolment.kept, enrolment.given_back) == (["office"], [])
         return
     with pytest.raises(UserError) as failed:
         work.run()
     assert failed.value.hint
     assert any("could not be undone" in line for line in said) == ("cfgtool" in fails)
     assert state(here) == before
+    assert (enrolment.kept, enrolment.given_back) == ([], ["office"] if enrolment.signed else [])
+    assert ("the token can be used again" in said) == bool(enrolment.signed)
 
 
 def test_before_anybody_has_read_it_the_old_file_comes_back_byte_for_byte(here: NodesHere) -> None:

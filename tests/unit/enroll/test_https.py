@@ -21,6 +21,9 @@ from thirdvote.errors import UserError
 from thirdvote.join_url import Token
 from thirdvote.pki import inventory, paths, store
 
+RECEIPT = "a secret of the node"
+HASHED = tokens.hash_of_receipt(RECEIPT)
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[HttpsHere]:
@@ -51,7 +54,11 @@ def posted(here: HttpsHere, fields: Any, path: str = "/enroll") -> tuple[int, di
 
 def asked(here: HttpsHere, token: Token, cluster: str = "office", csr: bytes | None = None) -> tuple[int, dict[str, Any]]:
     der = csr if csr is not None else request(cluster)
-    return posted(here, {"token": token.text, "cluster": cluster, "request": b64encode(der).decode()})
+    return posted(here, {"token": token.text, "cluster": cluster, "request": b64encode(der).decode(), "receipt": HASHED})
+
+
+def shown(here: HttpsHere, token: Token, path: str, receipt: str = RECEIPT, cluster: str = "office") -> tuple[int, dict[str, Any]]:
+    return posted(here, {"token": token.text, "cluster": cluster, "receipt": receipt}, path)
 
 
 def ended(connection: ssl.SSLSocket) -> bool:
@@ -108,6 +115,43 @@ def test_a_request_that_is_refused_leaves_the_token(here: HttpsHere) -> None:
     assert asked(here, token)[0] == 200
 
 
+def test_what_came_of_a_token_can_be_given_back_by_who_got_it(here: HttpsHere) -> None:
+    token = here.token().token
+    assert shown(here, token, "/give-back")[0] == 403
+    assert asked(here, token)[0] == 200
+    (signed,) = inventory.every(paths.folder_in(here.data).path)
+    for receipt, cluster in (("another", "office"), ("", "office"), (HASHED, "office"), (RECEIPT, "other")):
+        status, answer = shown(here, token, "/give-back", receipt, cluster)
+        assert (status, answer["error"]) == (403, "nothing came of this token that could be given back")
+    assert shown(here, Token(token.number, bytes(16), token.fingerprint), "/give-back")[0] == 403
+    assert shown(here, token, "/give-back") == (200, {"usable": True})
+    (revoked,) = inventory.every(paths.folder_in(here.data).path)
+    assert (revoked.serial_number, revoked.revoked_because) == (signed.serial_number, "given back: joining failed")
+    assert shown(here, token, "/give-back")[0] == 403
+    assert asked(here, token)[0] == 200
+    here.clock.now += tokens.LIFE_S
+    assert shown(here, token, "/give-back") == (200, {"usable": False})
+
+
+def test_older_certificates_end_when_the_node_says_that_it_has_joined(here: HttpsHere) -> None:
+    asked(here, here.token().token)
+    token = here.token(replace=True).token
+    asked(here, token)
+    folder = paths.folder_in(here.data).path
+    assert [each.revoked_at for each in inventory.every(folder)] == [None, None]
+    assert shown(here, token, "/keep", "another")[0] == 403
+    assert shown(here, token, "/keep") == (200, {})
+    assert sorted(each.revoked_because for each in inventory.every(folder)) == ["", "replaced by a new one"]
+    assert shown(here, token, "/give-back")[0] == 403
+
+
+def test_a_receipt_that_is_none_leaves_the_token(here: HttpsHere) -> None:
+    token = here.token().token
+    fields = {"token": token.text, "cluster": "office", "request": b64encode(request("office")).decode(), "receipt": RECEIPT}
+    assert posted(here, fields)[0] == 400
+    assert asked(here, token)[0] == 200
+
+
 def test_the_state_outlives_a_restart_and_is_private(tmp_path: Path) -> None:
     with https_here(tmp_path) as here:
         used, unused = here.token().token, here.token().token
@@ -155,9 +199,9 @@ def test_other_requests(here: HttpsHere, data: bytes, status: int) -> None:
         b"[" * 50_000,
         [],
         {},
-        {"token": 1, "cluster": "office", "request": ""},
-        {"token": "x", "cluster": "o" * 300, "request": ""},
-        {"token": "x", "cluster": "office", "request": "", "more": ""},
+        {"token": 1, "cluster": "office", "request": "", "receipt": HASHED},
+        {"token": "x", "cluster": "o" * 300, "request": "", "receipt": HASHED},
+        {"token": "x", "cluster": "office", "request": "", "receipt": HASHED, "more": ""},
     ],
 )
 def test_bodies_that_are_no_request(here: HttpsHere, fields: Any) -> None:
@@ -167,7 +211,7 @@ def test_bodies_that_are_no_request(here: HttpsHere, fields: Any) -> None:
 
 def test_a_request_that_is_no_base64_leaves_the_token(here: HttpsHere) -> None:
     token = here.token().token
-    assert posted(here, {"token": token.text, "cluster": "office", "request": "%%"})[0] == 400
+    assert posted(here, {"token": token.text, "cluster": "office", "request": "%%", "receipt": HASHED})[0] == 400
     assert asked(here, token)[0] == 200
 
 

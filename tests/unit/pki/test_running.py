@@ -117,3 +117,23 @@ def test_who_needs_the_old_authority() -> None:
         "half": "node 2 still shows a certificate of the old authority",
         "left": "has no certificate of the new authority",
     }
+
+
+NEEDED = {
+    "algorithm": "ffsplit",
+    "nodes": [{"node": 1, "has_vote": True, "config_list": [{"node": 1}, {"node": 2}], "membership_list": [{"node": 1}]}],
+}
+
+
+def test_who_needs_the_vote_now(tmp_path: Path) -> None:
+    assert running.who_needs_the_vote(tmp_path / "s", "web") is None
+    snapshot = {"ok": True, "snapshot": {"clusters": [NEEDED]}}
+    with voter(tmp_path / "s", snapshot) as asked:
+        assert running.who_needs_the_vote(tmp_path / "s", "web") == [1]
+        assert asked == ["snapshot"]
+    (tmp_path / "s").unlink()
+    certificates = {"ok": True, "certificates": [SHOWN]}
+    with voter(tmp_path / "s", snapshot, certificates, snapshot, certificates) as asked:
+        assert running.who_needs_the_vote(tmp_path / "s", "web", ["67"]) == [1]
+        assert running.who_needs_the_vote(tmp_path / "s", "web", ["68"]) == []
+        assert asked == ["snapshot", "certificates"] * 2
