@@ -20,7 +20,9 @@ from thirdvote.arbiter.arbiter import Arbiter
 from thirdvote.arbiter.interface import Level, Persist, Persisted
 from thirdvote.arbiter.record import Past
 from thirdvote.config import CONTROL_SOCKET, SYNC_TIMEOUT_MS, Settings
+from thirdvote.container import is_container
 from thirdvote.domain import TlsSupport
+from thirdvote.enroll.addresses import best_address
 from thirdvote.enroll.settings import EnrollSettings
 from thirdvote.errors import UserError
 from thirdvote.ledger.interface import Found, LedgerProblem
@@ -178,6 +180,8 @@ class _Process:
         self._listener = Listener(loop, self._port, self._voter.accepted, self._voter.exhausted)
         self._say_started()
         self._say_ledger(found)
+        if found.is_first:
+            self._say_first_start()
         notify("READY=1")
         watchdog = self._watch(loop)
         self._enrolment = self._begin_enrolment()
@@ -227,6 +231,15 @@ class _Process:
             text = f"at most {self._voter.admission.most} nodes can be connected: this process may open only {self._descriptors} files"
             self._log.info("limit", text)
         self._certificates.start()
+
+    def _say_first_start(self) -> None:
+        """What a newcomer needs; said once."""
+        if not self._enroll_settings.is_wanted:
+            return
+        address = self._enroll_settings.address or best_address((self._settings.listen_host, self._listener.port))
+        command = f"docker exec {socket.gethostname()} thirdvote enroll open" if is_container() else "thirdvote enroll open"
+        where = f"nodes reach the arbitrator at {address}, port {self._listener.port}"
+        self._log.info("first-start", f"this is the first start: {where}; to let a cluster in: {command}")
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
         interval = watchdog_interval_s()

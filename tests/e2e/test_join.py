@@ -82,7 +82,7 @@ def test_a_device_is_replaced_by_choice(plain: JoiningLab) -> None:
     assert_votes(plain, 1)
     assert plain.nodes[0].conf == with_version(before, 6)
     shown = plain.arbitrator.thirdvote("history", "office")
-    assert "older certificates are revoked" in shown
+    assert "the older certificates of the cluster 'office' are revoked" in shown
 
 
 def test_a_cluster_that_needs_the_device_keeps_it(plain: JoiningLab) -> None:

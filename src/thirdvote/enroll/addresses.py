@@ -6,6 +6,8 @@ import fcntl
 import socket
 import struct
 
+from thirdvote.container import is_container
+
 FAR_AWAY = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))
 """Addresses of nobody (RFC 5737, RFC 3849): what is asked is only by which of ours they would be reached; nothing is sent."""
 
@@ -20,9 +22,13 @@ _NAME_BYTES_MAX = 15
 
 
 def best_address(listen: tuple[str | None, int] | None) -> str:
-    """The one that is listened on; else the one by which this host would reach others; else that of its first network."""
+    """The one that is listened on; else the one by which this host would reach others; else that of its first network. A container
+    does not know by which its host is reached.
+    """
     if listen is not None and listen[0] is not None:
         return listen[0]
+    if is_container():
+        return UNKNOWN
     outwards = (_source_for(place, family) for place, family in FAR_AWAY)
     own = (_of_interface(name) for _, name in socket.if_nameindex())
     found = (address for addresses in (outwards, own) for address in addresses if address is not None)

@@ -81,6 +81,7 @@ class HttpsService:
         self._accepting: list[asyncio.Task[None]] = []
         self._open: Counter[str] = Counter()
         self._clients: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     # --- as a service
 
@@ -270,7 +271,8 @@ class HttpsService:
         async with self._signing:
             issued, number = self._known().by_receipt(parse_token(asked["token"]), asked["cluster"], asked["receipt"])
             if issued.replace:
-                await asyncio.shield(asyncio.to_thread(self._context.revoke_others, issued.cluster, number))
+                if await asyncio.shield(asyncio.to_thread(self._context.revoke_others, issued.cluster, number)):
+                    self._tell_voter()
                 self._context.report.info(f"the older certificates of the cluster {issued.cluster!a} are revoked", issued.cluster, address)
             self._keep(self._known().with_use_final(issued))
         return {}
@@ -279,10 +281,24 @@ class HttpsService:
         async with self._signing:
             issued, number = self._known().by_receipt(parse_token(asked["token"]), asked["cluster"], asked["receipt"])
             await asyncio.shield(asyncio.to_thread(self._context.revoke, number, "given back: joining failed"))
+            self._tell_voter()
             self._keep(self._known().with_use_undone(issued))
         cluster = issued.cluster
         self._context.report.info(f"the certificate for the cluster {cluster!a} was given back, and is revoked", cluster, address)
         return {"usable": self._wall() < issued.until}
+
+    def _tell_voter(self) -> None:
+        """The node needs not wait for that."""
+
+        async def tell() -> None:
+            try:
+                await asyncio.to_thread(self._context.tell_voter)
+            except UserError as error:
+                self._context.report.warning(f"the voter could not be told which certificates are revoked: {error}")
+
+        task = asyncio.get_running_loop().create_task(tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     # --- certificates
 

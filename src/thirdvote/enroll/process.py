@@ -58,16 +58,15 @@ class Context:
         return store.sign(self.data, request, cluster_name, way=way, asked_by=asked_by, replace=replace, control=control)
 
     def revoke(self, serial_number: str, because: str) -> None:
-        """A certificate that was signed for nothing. Takes its time. UserError."""
+        """A certificate that was signed for nothing; the voter has to be told. UserError."""
         revocation.revoke(self.data, revocation.choose(self.data, serial_number), because)
-        self._tell_voter()
 
-    def revoke_others(self, cluster_name: str, serial_number: str) -> None:
-        """All of the cluster but that one. Takes its time. UserError."""
-        if revocation.revoke_others(self.data, cluster_name, serial_number):
-            self._tell_voter()
+    def revoke_others(self, cluster_name: str, serial_number: str) -> bool:
+        """All of the cluster but that one. Whether the voter has to be told. UserError."""
+        return revocation.revoke_others(self.data, cluster_name, serial_number)
 
-    def _tell_voter(self) -> None:
+    def tell_voter(self) -> None:
+        """What is revoked. Takes its time. UserError."""
         running.read_again(Path(self.settings.control) if self.settings.control else running.usual_control(self.data))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
+from thirdvote.container import is_container, mounted_from
 from thirdvote.errors import UserError
 
 
@@ -55,6 +57,8 @@ class DataLock:
                 return f"make room on its file system: df {self._data}; or "
             case errno.EACCES | errno.EPERM:
                 return self._permission_remedy()
+            case errno.EROFS if is_container():
+                return f"mount it writable, without `:ro`{self._host_folder()}; or "
             case _:
                 return ""
 
@@ -62,10 +66,22 @@ class DataLock:
         """Says whose it is: nobody is told without that to give away a directory that others need."""
         user, group = os.geteuid(), os.getegid()
         try:
-            owner = self._data.lstat().st_uid
+            found = self._data.lstat()
         except OSError:
             return f"as root run: install -d -o {user} -g {group} -m 700 {self._data}; or "
-        if owner == user:
-            return f"run: chmod u+rwx {self._data}; or "
-        ours = f"it belongs to user {owner}, this is user {user}; if it is the arbitrator's alone, as root run"
-        return f"{ours}: chown -R {user}:{group} {self._data}; or "
+        if found.st_uid == user:
+            allowed = found.st_mode & stat.S_IRWXU == stat.S_IRWXU
+            return _SELINUX if allowed and is_container() else f"run: chmod u+rwx {self._data}; or "
+        theirs = f"it belongs to user {found.st_uid}, this is user {user}; if it is the arbitrator's alone"
+        if is_container():
+            there = mounted_from(self._data) or "THE-FOLDER"
+            given = f"chown -R {user}:{group} {there}; or run the container as its owner, --user {found.st_uid}"
+            return f"{theirs}, as root on the host run: {given}; or "
+        return f"{theirs}, as root run: chown -R {user}:{group} {self._data}; or "
+
+    def _host_folder(self) -> str:
+        there = mounted_from(self._data)
+        return f" ({there} on the host)" if there else ""
+
+
+_SELINUX = "its owner is right, so the host's SELinux keeps the container out: mount it with `:Z`; or "

@@ -57,6 +57,21 @@ def test_another_users_directory_is_not_given_away_blindly(tmp_path: Path) -> No
     assert "if it is the arbitrator's alone, as root run: chown -R" in hint
 
 
+def test_in_a_container_the_remedy_is_for_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("container", "oci")
+    monkeypatch.setattr("thirdvote.net.instance.mounted_from", lambda folder: "/srv/thirdvote")
+    user, group = os.geteuid(), os.getegid()
+    tmp_path.chmod(0o700)
+    assert "mount it with `:Z`" in refused(tmp_path, errno.EACCES)
+    assert refused(tmp_path, errno.EROFS).startswith("mount it writable, without `:ro` (/srv/thirdvote on the host)")
+    with patch("os.geteuid", return_value=user + 1):
+        hint = refused(tmp_path, errno.EACCES)
+    assert f"as root on the host run: chown -R {user + 1}:{group} /srv/thirdvote; or run the container as its owner, --user {user}" in hint
+    monkeypatch.setattr("thirdvote.net.instance.mounted_from", lambda folder: None)
+    with patch("os.geteuid", return_value=user + 1):
+        assert f"chown -R {user + 1}:{group} THE-FOLDER" in refused(tmp_path, errno.EACCES)
+
+
 def test_a_directory_that_can_not_be_made(tmp_path: Path) -> None:
     with patch("pathlib.Path.mkdir", side_effect=PermissionError(errno.EACCES, "Permission denied")), pytest.raises(UserError) as caught:
         DataLock(tmp_path / "a" / "data").take()
