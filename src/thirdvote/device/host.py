@@ -73,6 +73,10 @@ class LocalHost:
     def run(self, *command: str, data: bytes = b"") -> Ended:
         return _run(self.name, command, data)
 
+    def command_line(self, *command: str) -> list[str]:
+        """With which a process of this host runs it there."""
+        return list(command)
+
 
 class SharedConnections:
     """One connection for each node, which all of its commands share, as OpenSSH can; `folder` is for their sockets, and nobody else's."""
@@ -140,7 +144,7 @@ class SshHost:
         self._takes_part: tuple[str, ...] = ()
 
     def run(self, *command: str, data: bytes = b"") -> Ended:
-        ended = _run(self.name, (*self._ssh, *self._takes_part, *self._rest, "--", shlex.join(command)), data)
+        ended = _run(self.name, self.command_line(*command), data)
         if ended.status == SSH_FAILED:
             hint = f"as root on this host, `ssh root@{self.address} true` has to work without a question: copy a key, accept the host's key"
             raise UserError(f"{self.name} can not be reached over ssh: {ended.last_words}", hint)
@@ -148,6 +152,10 @@ class SshHost:
             self._takes_part = self._connections.open(self._ssh, self._rest)
             self._connections = None
         return ended
+
+    def command_line(self, *command: str) -> list[str]:
+        """As of LocalHost."""
+        return [*self._ssh, *self._takes_part, *self._rest, "--", shlex.join(command)]
 
 
 def _run(name: str, command: Sequence[str], data: bytes) -> Ended:

@@ -107,3 +107,10 @@ def test_where_none_can_be_shared_each_has_its_own(tmp_path: Path) -> None:
         remote.run("two")
     first, _, second = (tmp_path / "ssh.log").read_text().splitlines()
     assert first.replace("one", "two") == second
+
+
+def test_a_command_line_for_who_talks_to_the_command() -> None:
+    assert LOCAL.command_line("sh", "-c", "a b") == ["sh", "-c", "a b"]
+    line = SshHost("n1", "192.0.2.1", ("ssh", "-p", "2022")).command_line("sh", "-c", "a b")
+    assert line[:3] == ["ssh", "-p", "2022"]
+    assert line[-3:] == ["192.0.2.1", "--", "sh -c 'a b'"]
