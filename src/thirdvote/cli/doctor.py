@@ -56,7 +56,7 @@ def doctor(
     settings = resolved.settings
     if control != settings.control:  # it was found elsewhere, and so is its directory
         settings = replace(settings, control=control, data=str(Path(control).parent))
-    wanted = Wanted(settings, role, nodes, not here, device_work.shared(None, ssh, dry_run=False).ssh, os.path.exists)
+    wanted = Wanted(settings, role, nodes, not here, device_work.shared(None, ssh, dry_run=False).ssh, os.path.exists, os.geteuid() == 0)
     with shared_connections() as connections:
         examined = examine(wanted, connections)
         findings = judge(examined.facts)

@@ -5,6 +5,7 @@ Files are read and written by commands too, so that a node needs nothing but its
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import subprocess
 import tempfile
@@ -84,10 +85,11 @@ class SharedConnections:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ends: list[tuple[str, ...]] = []
+        self._numbers = itertools.count()  # several threads may ask, and no two nodes may share one
 
     def open(self, ssh: Sequence[str], rest: Sequence[str]) -> tuple[str, ...]:
         """The options with which a command takes part in it; none where that can not be, and each command has a connection of its own."""
-        take_part = ("-S", str(self._folder / str(len(self._ends))))
+        take_part = ("-S", str(self._folder / str(next(self._numbers))))
         begins = _is_done((*ssh, *take_part, "-M", "-N", "-f", "-o", f"ControlPersist={SHARED_SECONDS_MAX}", *rest))
         if not begins:
             return ()

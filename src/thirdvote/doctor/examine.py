@@ -19,7 +19,7 @@ from thirdvote.domain import ClusterName
 from thirdvote.errors import UserError
 
 AT_ONCE = 8
-"""Nodes; each is some twenty short commands."""
+"""Nodes; each is a few commands, most of the time of which is waiting."""
 
 THIS_HOST = "this host"
 
@@ -34,6 +34,7 @@ class Wanted:
     fellows: bool
     ssh: Sequence[str]
     exists_here: Callable[[str], bool]
+    is_root: bool = True
 
 
 @dataclass
@@ -52,6 +53,8 @@ def examine(wanted: Wanted, connections: SharedConnections) -> Examined:
     not_reached: list[NotReached] = []
     targets: list[tuple[str, Callable[[], Reachable]]] = [(name, _by_name(name, wanted, connections)) for name in wanted.named]
     if wanted.role != "arbitrator" and not wanted.named and look_node.is_node(here):
+        if not wanted.is_root:
+            raise UserError("only root can ask Corosync of this node", "run it with sudo; or --as arbitrator, where this host is one too")
         own = look_node.look(here, is_this_host=True)
         own = replace(own, where=_label(own))
         hosts[own.where] = here

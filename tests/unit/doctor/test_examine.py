@@ -46,8 +46,8 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
     return Hosts(monkeypatch)
 
 
-def examined(*named: str, role: str | None = None, fellows: bool = True, control: str = "c") -> Examined:
-    wanted = Wanted(Settings(control=control), role, named, fellows, ("ssh",), os.path.exists)
+def examined(*named: str, role: str | None = None, fellows: bool = True, control: str = "c", is_root: bool = True) -> Examined:
+    wanted = Wanted(Settings(control=control), role, named, fellows, ("ssh",), os.path.exists, is_root)
     return examine(wanted, SharedConnections(Path("/nowhere")))
 
 
@@ -105,6 +105,14 @@ def test_nodes_that_are_named(hosts: Hosts) -> None:
     facts = examined("a", "b").facts
     assert ([each.where for each in facts.nodes], [each.where for each in facts.not_reached]) == (["a"], ["b"])
     assert list(facts.arbitrators[0].told) == ["office"]
+
+
+def test_corosync_answers_root_only(hosts: Hosts) -> None:
+    hosts.nodes = {"this host": node(where="this host")}
+    with pytest.raises(UserError, match="only root can ask Corosync"):
+        examined(is_root=False)
+    hosts.has_arbitrator = True
+    assert examined(role="arbitrator", is_root=False).facts.nodes == ()
 
 
 def test_one_role_alone(hosts: Hosts) -> None:

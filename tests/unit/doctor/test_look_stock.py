@@ -7,6 +7,7 @@ import pytest
 from tests.doctor_here import RootHost, arbitrator
 from tests.unit.doctor.test_look_node import said
 from tests.unit.doctor.test_qnetd_list import TEXT
+from thirdvote.cli.settings import STOCK_CONTROL
 from thirdvote.doctor import batch, look_stock
 from thirdvote.doctor.facts import Answer
 from thirdvote.doctor.look_stock import look
@@ -65,6 +66,7 @@ def test_without_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 def test_ours_under_the_stock_name_is_asked_as_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert look_stock.OURS == STOCK_CONTROL
     for name in ("SOCKET", "OURS"):
         monkeypatch.setattr(look_stock, name, str(tmp_path / name))
     assert not look_stock.is_arbitrator()
