@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thirdvote.cli import output
-from thirdvote.cli.settings import plain_flags
-from thirdvote.cli.voter import run as run_voter
-from thirdvote.config import Settings
+
+if TYPE_CHECKING:
+    from thirdvote.config import Settings
 
 
 def main() -> int:
-    return output.run(partial(dispatch, Path(sys.argv[0]).name, sys.argv[1:]))
+    return output.run(partial(dispatch, os.path.basename(sys.argv[0]), sys.argv[1:]))  # noqa: PTH119  # loaded for nothing else
 
 
 def dispatch(name: str, arguments: list[str]) -> int:
@@ -31,8 +32,22 @@ def dispatch(name: str, arguments: list[str]) -> int:
         from thirdvote.cli.certutil import main as certutil
 
         return certutil(arguments)
+    if arguments[:1] == ["doctor"]:
+        from thirdvote.cli import doctor_quick
+
+        control = doctor_quick.simple(arguments, os.environ)
+        if control is not None:
+            return doctor_quick.run(control)
+    return _thirdvote(arguments)
+
+
+def _thirdvote(arguments: list[str]) -> int:
+    from thirdvote.cli.settings import plain_flags
+
     flags = plain_flags(arguments[1:]) if arguments[:1] == ["serve"] else None
     if flags is not None:
+        from thirdvote.cli.voter import run as run_voter
+
         return run_voter(flags, start)
     from thirdvote.cli.main import main as thirdvote
 

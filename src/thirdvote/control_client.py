@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from thirdvote.errors import UserError
+
+if TYPE_CHECKING:  # a health check loads this every few seconds
+    from pathlib import Path
+    from types import TracebackType
 
 TIMEOUT_S = 10.0
 """For each piece of an answer; the arbitrator is on this host."""
@@ -27,7 +29,7 @@ class ControlClient:
     """One connection, made at the first request. Whatever goes wrong is a UserError that says what to do."""
 
     def __init__(self, path: str | Path, timeout_s: float = TIMEOUT_S) -> None:
-        self._path = Path(path)
+        self._path = str(path)
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._unread = b""
@@ -88,7 +90,7 @@ class ControlClient:
         connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connecting.settimeout(self._timeout_s)
         try:
-            connecting.connect(str(self._path))
+            connecting.connect(self._path)
         except PermissionError:
             connecting.close()
             hint = "run this as the user that runs the arbitrator, or with sudo"

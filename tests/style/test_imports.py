@@ -35,10 +35,11 @@ ARROWS: dict[str, frozenset[str]] = {
     "pki": GROUND | {"config", "revocations", "control_client"},
     "node": PURE | {"net"},
     "device": PURE,
+    "doctor": PURE | {"control_client", "pki", "device", "node", "net.instance", "net.tls", "net.views"},
     "enroll": PURE | {"container", "pki", "net.log", "net.local_socket", "net.ratelimit"},
     "dashboard": GROUND | {"config", "arbiter.snapshot"},
     "sim": PURE,
-    "cli": PURE | {"control_client", "ledger", "net", "pki", "node", "enroll", "device", "dashboard", "sim"},
+    "cli": PURE | {"control_client", "ledger", "net", "pki", "node", "enroll", "device", "doctor", "dashboard", "sim"},
     "app": PURE | {"container", "ledger", "net", "pki", "node", "enroll", "dashboard", "sim"},
     "__main__": PURE | {"cli", "app"},
 }

@@ -59,6 +59,12 @@ def _release() -> click.Command:
     return release
 
 
+def _doctor() -> click.Command:
+    from thirdvote.cli.doctor import doctor
+
+    return doctor
+
+
 def _demo() -> click.Command:
     from thirdvote.cli.demo import demo
 
@@ -136,6 +142,7 @@ COMMANDS = {
     "clusters": Entry(LOOK, "show each cluster's nodes, who has the vote, and why", _clusters),
     "watch": Entry(LOOK, "show votes and nodes as they come and go", _watch),
     "history": Entry(LOOK, "show what has happened and why, also before the last restart", _history),
+    "doctor": Entry(LOOK, "look for what is wrong here, on nodes and in between", _doctor),
     "demo": Entry(LOOK, "see it at work with two made-up nodes, without a cluster", _demo),
     "simulate": Entry(LOOK, "break simulated clusters at random, and check what must hold", _simulate),
     "release": Entry(STEP_IN, "count a lost node as off, on your word", _release),

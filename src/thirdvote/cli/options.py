@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from thirdvote.cli.settings import load
-from thirdvote.config import CONTROL_SOCKET, DATA_OF_ROOT, Settings
+from thirdvote.cli.settings import control_path, load
+from thirdvote.config import Settings
 from thirdvote.config_options import BY_NAME, OPTIONS, Option
 from thirdvote.control_client import ControlClient
 from thirdvote.errors import UserError
-
-STOCK_CONTROL = "/run/corosync-qnetd/corosync-qnetd.sock.d/control.sock"
-"""The control socket of a voter that was started as `corosync-qnetd`, beside its socket for the stock tool."""
 
 HELP_NAMES = ["-h", "--help"]
 
@@ -96,12 +92,7 @@ CONTROL_OPTIONS = ("data", "control")
 
 def control_client(parameters: dict[str, Any]) -> ControlClient:
     """For the arbitrator that these options name; without any, for the one that is found on this host."""
-    resolved = load(given(parameters))
-    path = resolved.settings.control
-    if resolved.origins["control"] == resolved.origins["data"] == "default":
-        usual = (path, f"{DATA_OF_ROOT}/{CONTROL_SOCKET}", STOCK_CONTROL)
-        path = next((candidate for candidate in usual if os.path.lexists(candidate)), path)
-    return ControlClient(path)
+    return ControlClient(control_path(load(given(parameters))))
 
 
 def complete_cluster(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

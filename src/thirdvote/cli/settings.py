@@ -6,13 +6,25 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from thirdvote.config import Settings, default_data
+from thirdvote.config import CONTROL_SOCKET, DATA_OF_ROOT, Settings, default_data
 from thirdvote.config_options import BY_NAME
 from thirdvote.config_sources import ConfigFile, Resolved, resolve
 from thirdvote.errors import UserError
 
 FILE_BYTES_MAX = 1 << 20
 """Of a settings file; a cluster needs about 50."""
+
+STOCK_CONTROL = "/run/corosync-qnetd/corosync-qnetd.sock.d/control.sock"
+"""The control socket of a voter that was started as `corosync-qnetd`, beside its socket for the stock tool."""
+
+
+def control_path(resolved: Resolved) -> str:
+    """Of the arbitrator that the settings name; where they name none, of the one that is found on this host."""
+    path = resolved.settings.control
+    if not resolved.origins["control"] == resolved.origins["data"] == "default":
+        return path
+    usual = (path, f"{DATA_OF_ROOT}/{CONTROL_SOCKET}", STOCK_CONTROL)
+    return next((candidate for candidate in usual if os.path.lexists(candidate)), path)
 
 
 def load(flags: Mapping[str, str], defaults: Settings | None = None, data: str | None = None) -> Resolved:

@@ -5,6 +5,7 @@ Files are read and written by commands too, so that a node needs nothing but its
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import subprocess
 import tempfile
@@ -73,6 +74,10 @@ class LocalHost:
     def run(self, *command: str, data: bytes = b"") -> Ended:
         return _run(self.name, command, data)
 
+    def command_line(self, *command: str) -> list[str]:
+        """With which a process of this host runs it there."""
+        return list(command)
+
 
 class SharedConnections:
     """One connection for each node, which all of its commands share, as OpenSSH can; `folder` is for their sockets, and nobody else's."""
@@ -80,10 +85,11 @@ class SharedConnections:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ends: list[tuple[str, ...]] = []
+        self._numbers = itertools.count()  # several threads may ask, and no two nodes may share one
 
     def open(self, ssh: Sequence[str], rest: Sequence[str]) -> tuple[str, ...]:
         """The options with which a command takes part in it; none where that can not be, and each command has a connection of its own."""
-        take_part = ("-S", str(self._folder / str(len(self._ends))))
+        take_part = ("-S", str(self._folder / str(next(self._numbers))))
         begins = _is_done((*ssh, *take_part, "-M", "-N", "-f", "-o", f"ControlPersist={SHARED_SECONDS_MAX}", *rest))
         if not begins:
             return ()
@@ -140,7 +146,7 @@ class SshHost:
         self._takes_part: tuple[str, ...] = ()
 
     def run(self, *command: str, data: bytes = b"") -> Ended:
-        ended = _run(self.name, (*self._ssh, *self._takes_part, *self._rest, "--", shlex.join(command)), data)
+        ended = _run(self.name, self.command_line(*command), data)
         if ended.status == SSH_FAILED:
             hint = f"as root on this host, `ssh root@{self.address} true` has to work without a question: copy a key, accept the host's key"
             raise UserError(f"{self.name} can not be reached over ssh: {ended.last_words}", hint)
@@ -148,6 +154,10 @@ class SshHost:
             self._takes_part = self._connections.open(self._ssh, self._rest)
             self._connections = None
         return ended
+
+    def command_line(self, *command: str) -> list[str]:
+        """As of LocalHost."""
+        return [*self._ssh, *self._takes_part, *self._rest, "--", shlex.join(command)]
 
 
 def _run(name: str, command: Sequence[str], data: bytes) -> Ended:

@@ -107,7 +107,7 @@ def reach(
     is_proxmox: bool,
     exists_here: Callable[[str], bool],
     connections: SharedConnections | None = None,
-) -> Host:
+) -> SshHost:
     """By the first of its addresses, or its name, at which ssh as root works without a question. UserError with the first's reason."""
     refused: UserError | None = None
     for address in dict.fromkeys([*node.addresses, *([node.name] if node.name else [])]):

@@ -12,6 +12,19 @@ from thirdvote.container import is_container, mounted_from
 from thirdvote.errors import UserError
 
 
+def holder(data: Path) -> int | None:
+    """The process that holds DATA/lock, without a try to take it, which could keep a voter from starting; None when nobody does."""
+    path = data / "lock"
+    try:
+        inode = path.stat().st_ino
+        held = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
+        if not any(" FLOCK " in line and f":{inode} " in line for line in held):
+            return None
+        return int(path.read_text(encoding="ascii", errors="replace").strip() or 0)
+    except (OSError, ValueError):
+        return None
+
+
 class DataLock:
     """Holds DATA/lock from `take` until the process ends or `release`; the file stays, with the holder's process id in it."""
 

@@ -157,9 +157,14 @@ class TlsPump:
         except ValueError:
             return None  # names that are no text, a date that is none: whoever shows it is in no cluster
 
+    def peer_certificate_der(self) -> bytes:
+        """Whether it was checked or not; empty without one."""
+        found = self._object.getpeercert(binary_form=True) if self.established else None
+        return found or b""
+
     def peer_fingerprint(self) -> str:
         """SHA-256 of the peer's certificate, colons between the bytes; empty without one."""
-        found = self._object.getpeercert(binary_form=True) if self.established else None
+        found = self.peer_certificate_der()
         return hashlib.sha256(found).digest().hex(":").upper() if found else ""
 
 

@@ -32,12 +32,22 @@ SYSTEMCTL = """\
 # Stands for systemd: starts the real daemon. What is in /etc/corosync/systemctl.fails fails.
 echo "$*" >> /var/log/systemctl.log
 while [ $# -gt 0 ] && [ "$1" != enable ] && [ "$1" != disable ] && [ "$1" != start ] && [ "$1" != restart ] &&
-    [ "$1" != stop ] && [ "$1" != is-active ]; do shift; done
+    [ "$1" != stop ] && [ "$1" != is-active ] && [ "$1" != show ]; do shift; done
 [ $# -gt 0 ] || exit 0
 pid=/run/corosync-qdevice.pid
 # The first process of a machine collects no children that have ended: they stay, as zombies.
 alive() { [ -s $pid ] && grep -qs '^State:.[^Z]' "/proc/$(cat $pid)/status"; }
 stop() { alive && corosync-qdevice-tool -H > /dev/null; while alive; do sleep 0.1; done; rm -f $pid; }
+if [ "$1" = show ]; then
+    for unit; do case $unit in
+        corosync) printf 'Id=corosync.service\\nLoadState=loaded\\nActiveState=active\\nUnitFileState=enabled\\n\\n' ;;
+        corosync-qdevice)
+            active=inactive; alive && active=active
+            enabled=disabled; [ -e /etc/corosync/enabled ] && enabled=enabled
+            printf 'Id=%s.service\\nLoadState=loaded\\nActiveState=%s\\nUnitFileState=%s\\n' $unit $active $enabled ;;
+    esac; done
+    exit 0
+fi
 if grep -qsx "$1" /etc/corosync/systemctl.fails; then echo "$1 failed" >&2; exit 1; fi
 case $1 in
     is-active) alive ;;

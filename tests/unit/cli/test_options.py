@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.control_here import control_here
-from thirdvote.cli import options
+from thirdvote.cli import settings
 from thirdvote.cli.options import control_client, given
 from thirdvote.errors import UserError
 
@@ -25,9 +25,9 @@ def test_the_socket_that_is_named(tmp_path: Path) -> None:
 
 def test_without_a_name_the_one_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a voter that runs here as `corosync-qnetd`."""
-    monkeypatch.setattr(options, "DATA_OF_ROOT", str(tmp_path / "none"))
-    monkeypatch.setattr(options, "STOCK_CONTROL", str(tmp_path / "stock"))
-    monkeypatch.setattr("thirdvote.cli.settings.user_data_home", lambda: str(tmp_path))
+    monkeypatch.setattr(settings, "DATA_OF_ROOT", str(tmp_path / "none"))
+    monkeypatch.setattr(settings, "STOCK_CONTROL", str(tmp_path / "stock"))
+    monkeypatch.setattr(settings, "user_data_home", lambda: str(tmp_path))
     with control_here(tmp_path / "stock"), control_client({}) as client:
         assert client.request({"command": "status"})["ok"]
     with control_client({}) as client, pytest.raises(UserError, match="no arbitrator is running here"):
@@ -35,7 +35,7 @@ def test_without_a_name_the_one_that_is_there(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_name_is_not_replaced_by_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "STOCK_CONTROL", str(tmp_path / "stock"))
+    monkeypatch.setattr(settings, "STOCK_CONTROL", str(tmp_path / "stock"))
     with (
         control_here(tmp_path / "stock"),
         control_client({"data": str(tmp_path / "d")}) as client,

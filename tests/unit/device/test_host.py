@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,21 @@ def test_where_none_can_be_shared_each_has_its_own(tmp_path: Path) -> None:
         remote.run("two")
     first, _, second = (tmp_path / "ssh.log").read_text().splitlines()
     assert first.replace("one", "two") == second
+
+
+def test_a_command_line_for_who_talks_to_the_command() -> None:
+    assert LOCAL.command_line("sh", "-c", "a b") == ["sh", "-c", "a b"]
+    line = SshHost("n1", "192.0.2.1", ("ssh", "-p", "2022")).command_line("sh", "-c", "a b")
+    assert line[:3] == ["ssh", "-p", "2022"]
+    assert line[-3:] == ["192.0.2.1", "--", "sh -c 'a b'"]
+
+
+def test_nodes_that_are_reached_at_once_share_nothing(tmp_path: Path) -> None:
+    """Over another node's connection a command would reach the wrong one."""
+    ssh = fake_ssh(tmp_path, 'case " $* " in *" -M "*) sleep 0.2; echo "$4" >> "$0.log";; esac')
+    with host.shared_connections() as connections:
+        remotes = [SshHost(f"n{number}", f"10.0.0.{number}", ssh, connections=connections) for number in range(1, 5)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda remote: remote.run("one"), remotes))
+    sockets = (tmp_path / "ssh.log").read_text().split()
+    assert len(set(sockets)) == len(sockets) == 4

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from thirdvote.errors import UserError
-from thirdvote.net.instance import DataLock
+from thirdvote.net.instance import DataLock, holder
 
 
 def test_the_second_is_told_who_the_first_is(tmp_path: Path) -> None:
@@ -85,3 +85,13 @@ def test_a_full_disk_is_said_in_words_and_leaves_no_lock(tmp_path: Path, call: s
     lock = DataLock(tmp_path)
     lock.take()
     lock.release()
+
+
+def test_who_holds_it_is_seen_without_taking_it(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
+    lock = DataLock(tmp_path)
+    lock.take()
+    assert holder(tmp_path) == os.getpid()
+    lock.release()
+    assert holder(tmp_path) is None
+    assert holder(tmp_path / "none") is None

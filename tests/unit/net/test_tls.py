@@ -119,11 +119,13 @@ def test_the_certificate_that_was_shown(authority: Authority) -> None:
         certificate.not_valid_after_utc.timestamp(),
     )
     assert pump.peer_fingerprint() == certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+    assert pump.peer_certificate_der() == certificate.public_bytes(serialization.Encoding.DER)
 
 
 def test_before_the_handshake_nothing_was_shown(authority: Authority) -> None:
     pump = TlsPump(server_context(paths_of(authority), True))
     assert pump.peer_fingerprint() == ""
+    assert pump.peer_certificate_der() == b""
 
 
 def test_where_no_certificate_is_wanted_none_is_asked_for(authority: Authority) -> None:
