@@ -6,21 +6,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.lab.arbitrator import OwnNames
-from tests.e2e.lab.cluster import ALL_VOTES_SECONDS_MAX, Cluster
-from tests.e2e.lab.network import Switch
-from tests.e2e.lab.node import corosync_conf
-from tests.e2e.lab.settings import Settings
-from tests.e2e.lab.ssh import HOME, PROGRAMS, Done, SshUser, run_on
-from tests.pvecm_here import Pvecm, SetupFailed
+from tests.e2e.lab.bare import NAME, OwnCluster, add_device, bare_cluster, opened, pvecm_of
+from tests.e2e.lab.ssh import PROGRAMS, SshUser
+from tests.pvecm_here import SetupFailed
 from thirdvote.pki import inventory
 
 MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None]
@@ -30,11 +24,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason="needs OpenSSH (Debian: openssh-client, openssh-server)"),
 ]
 
-NAME = "office"
-
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-OwnCluster = Cluster[OwnNames]
 
 
 @pytest.fixture
@@ -42,75 +32,6 @@ def bare(real_nodes: None, request: pytest.FixtureRequest, tmp_path: Path) -> It
     """Two nodes without a device, with two votes, and an arbitrator that knows nobody; the port is the test's parameter."""
     with bare_cluster(tmp_path, getattr(request, "param", 2222)) as cluster:
         yield cluster
-
-
-@contextmanager
-def bare_cluster(folder: Path, port: int) -> Iterator[OwnCluster]:
-    switch = Switch()
-    try:
-        arbitrator = OwnNames(switch, folder / "arbitrator", ("--enroll-ssh", str(port)))
-        cluster = Cluster(switch, Settings(cluster_name=NAME), 2, arbitrator, folder)
-        try:
-            start_bare(cluster)
-            yield cluster
-        finally:
-            cluster.end()
-    finally:
-        switch.end()
-
-
-def start_bare(cluster: OwnCluster) -> None:
-    cluster.arbitrator.power_on()
-    cluster.arbitrator.start_server()
-    text = without_device(configuration(cluster, 1))
-    authkey = os.urandom(256)
-    for node in cluster.nodes:
-        cluster._power_on(node)
-        node.configure(text, authkey)
-        node.start_corosync()
-    cluster.watch.wait(
-        lambda now: all(state.quorate and len(state.members) == 2 and state.total_votes == 2 for state in now.values()),
-        ALL_VOTES_SECONDS_MAX,
-        "two votes without a device",
-    )
-
-
-def configuration(cluster: OwnCluster, version: int) -> str:
-    return corosync_conf(cluster.settings, cluster.nodes, cluster.arbitrator.address, version)
-
-
-def without_device(text: str) -> str:
-    shorter = re.sub(r"  device \{.*?\n  \}\n", "", text, flags=re.DOTALL)
-    assert shorter != text
-    return shorter
-
-
-def opened(cluster: OwnCluster, *options: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(cluster.arbitrator.thirdvote("enroll", "open", "--json", *options))
-    return answer
-
-
-def add_device(cluster: OwnCluster) -> None:
-    """The rest of a setup: the configuration everywhere, read by Corosync (in Proxmox VE its file system sees to that), the daemon."""
-    for node in cluster.nodes:
-        (node.etc / "corosync.conf").write_text(configuration(cluster, 2), encoding="utf-8")
-    cluster.nodes[0].run("corosync-cfgtool", "-R")
-    for node in cluster.nodes:
-        node.start_qdevice()
-    cluster.wait_all_votes()
-
-
-def pvecm_of(cluster: OwnCluster, user: SshUser, folder: Path) -> Pvecm:
-    """Typed by `user`; on the other nodes only programs are run, which needs no SSH here."""
-    shared = folder / "pve"
-    shared.mkdir(exist_ok=True)
-
-    def on_node(number: int, command: Sequence[str]) -> Done:
-        node = cluster.node(number)
-        return user.run(command) if node is user.machine else run_on(node, command)
-
-    numbers = [node.number for node in cluster.nodes]
-    return Pvecm(cluster.arbitrator.address, NAME, numbers, user.run, on_node, shared, f"{HOME}/.ssh/id_rsa")
 
 
 @pytest.mark.parametrize("bare", [22, 2222], indirect=True)
