@@ -31,6 +31,12 @@ def curve_key(curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateK
     return ec.generate_private_key(curve or ec.SECP256R1())
 
 
+def certificates_of(pem: bytes) -> list[x509.Certificate]:
+    """All in one file, in their order."""
+    end = b"-----END CERTIFICATE-----"
+    return [x509.load_pem_x509_certificate(one + end) for one in pem.split(end)[:-1]]
+
+
 def common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 

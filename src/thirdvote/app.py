@@ -135,9 +135,10 @@ class _Process:
         self._descriptors = raise_descriptor_limit()
         self._has_stopped = False
         self._enroll_settings = EnrollSettings.of(settings)
-        self._loaded = _load_certificates(settings)
         limits = settings.limits
+        # Before the certificates: where the port is corosync-qnetd's, there is no authority yet in the way of the one to be taken over.
         self._port = open_port(settings.listen_host, settings.listen_port, settings.listen_family, limits.listen_backlog)
+        self._loaded = _load_certificates(settings)
         self._control_path = Path(settings.control or Path(settings.data) / CONTROL_SOCKET)
         self._control_socket = open_local_socket(self._control_path, CONTROL_MODE, limits.control_clients)
         self._qnetd_path = Path(settings.qnetd_socket) if settings.qnetd_socket else None

@@ -21,6 +21,9 @@ OFF = "off"
 
 DATA_OF_ROOT = "/var/lib/thirdvote"
 
+SYSTEM_CONFIG = "/etc/thirdvote/thirdvote.toml"
+"""What the service reads, and root's commands with it."""
+
 CONTROL_SOCKET = "control.sock"
 """The voter's, in its data directory, unless it is elsewhere."""
 

@@ -52,6 +52,10 @@ class UsageError(UserError):
     """A command was given something that it does not take: exit status 2."""
 
 
+class PassingError(UserError):
+    """What may be over when it is tried again: exit status 75, upon which a service manager does."""
+
+
 class ProtocolError(ThirdvoteError):
     """The peer sent something that is answered with `code`; the connection goes on."""
 

@@ -73,14 +73,14 @@ def rollover_lines(needing: dict[str, str]) -> None:
 
 
 def _renew_server(data: Path) -> None:
-    from thirdvote.pki import files, paths, renewal, rollover, store
+    from thirdvote.pki import compatible, files, paths, renewal, rollover, store
 
     store.check_there(data)
     folder = paths.folder_in(data)
     with files.locked(folder.path):
         rollover.mend(folder)
         certificate = renewal.renew(folder, datetime.now(UTC))
-    output.line(f"the server certificate is renewed, {folder.server}, valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
+    output.line(f"the server certificate is renewed, {folder.server}, valid until {compatible.valid_until(certificate):%Y-%m-%d}")
 
 
 def _begin(data: Path) -> None:

@@ -201,7 +201,19 @@ def main(arguments: list[str], start: Start) -> int:
 
 
 def _in_our_words(error: click.UsageError) -> UsageError:
+    if isinstance(error, click.NoSuchOption):
+        return _no_such_option(error)
     text, _, advice = " ".join(error.format_message().split()).rstrip(".").partition(". ")
-    where = error.ctx.command_path if error.ctx is not None else "thirdvote"
-    hint = f"{advice[:1].lower()}{advice[1:]}" or f"`{where} --help` shows what it takes"
+    hint = f"{advice[:1].lower()}{advice[1:]}" or _help_of(error)
     return UsageError(f"{text[:1].lower()}{text[1:]}", hint)
+
+
+def _no_such_option(error: click.NoSuchOption) -> UsageError:
+    close = sorted(error.possibilities or ())
+    hint = f"did you mean {quoted(close[0])}?" if close else _help_of(error)
+    return UsageError(f"no such option {quoted(error.option_name)}", hint)
+
+
+def _help_of(error: click.UsageError) -> str:
+    where = error.ctx.command_path if error.ctx is not None else "thirdvote"
+    return f"`{where} --help` shows what it takes"

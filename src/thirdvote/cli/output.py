@@ -12,11 +12,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
-from thirdvote.errors import UsageError, UserError
+from thirdvote.errors import PassingError, UsageError, UserError
 
 OK = 0
 FAILED = 1
 USAGE = 2
+FAULT = 70
+"""A fault of the program: EX_SOFTWARE of sysexits."""
+PASSING = 75
+"""Worth another try: EX_TEMPFAIL."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
@@ -113,7 +117,7 @@ def run(command: Callable[[], int]) -> int:
         sys.stdout.flush()
     except UserError as problem:
         error(str(problem), problem.hint)
-        return USAGE if isinstance(problem, UsageError) else FAILED
+        return _status_of(problem)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -124,8 +128,18 @@ def run(command: Callable[[], int]) -> int:
             raise
         what = f"{type(problem).__name__}: {problem}".replace("\n", " ")
         error(f"a fault of the program ({what})", "run it again with THIRDVOTE_DEBUG=1 to see where, and please report it")
-        return FAILED
+        return FAULT
     return status
+
+
+def _status_of(problem: UserError) -> int:
+    match problem:
+        case UsageError():
+            return USAGE
+        case PassingError():
+            return PASSING
+        case _:
+            return FAILED
 
 
 def _hint(hint: str | None) -> None:

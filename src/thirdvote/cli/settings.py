@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from thirdvote.config import CONTROL_SOCKET, DATA_OF_ROOT, Settings, default_data
+from thirdvote.config import CONTROL_SOCKET, DATA_OF_ROOT, SYSTEM_CONFIG, Settings, default_data
 from thirdvote.config_options import BY_NAME
 from thirdvote.config_sources import ConfigFile, Resolved, resolve
 from thirdvote.errors import UserError
@@ -30,9 +30,14 @@ def control_path(resolved: Resolved) -> str:
 def load(flags: Mapping[str, str], defaults: Settings | None = None, data: str | None = None) -> Resolved:
     """`flags` by name, "config" among them. `data` is the directory when nobody says which."""
     options = {name: text for name, text in flags.items() if name != "config"}
-    path = flags.get("config", os.environ.get("THIRDVOTE_CONFIG"))
-    file = None if path is None else read_file(path)
+    path = flags.get("config", os.environ.get("THIRDVOTE_CONFIG", _system_config() if data is None else ""))
+    file = read_file(path) if path or "config" in flags else None
     return resolve(options, os.environ, file, data or default_data(user_data_home()), defaults or Settings())
+
+
+def _system_config() -> str:
+    """So that root's commands find the service of this host without being told; empty where there is none."""
+    return SYSTEM_CONFIG if os.geteuid() == 0 and Path(SYSTEM_CONFIG).is_file() else ""
 
 
 def read_file(path: str) -> ConfigFile:

@@ -110,12 +110,16 @@ class TreeSftp(asyncssh.SFTPServer):
             raise asyncssh.SFTPNoSuchFile(str(error)) from None
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        for name in self.listdir(path):
+            yield name
+
+    def listdir(self, path: bytes) -> list[asyncssh.SFTPName]:
+        """What asyncssh asks for up to 2.10, which Debian 12 has."""
         try:
             entries = self._desk.tree.listing(self._path(path))
         except FileRefused as error:
             self._refuse(error)
-        for entry in entries:
-            yield asyncssh.SFTPName(entry.name.encode("utf-8", "surrogateescape"), attrs=attributes_of(entry))
+        return [asyncssh.SFTPName(entry.name.encode("utf-8", "surrogateescape"), attrs=attributes_of(entry)) for entry in entries]
 
     # ---- reading and writing
 

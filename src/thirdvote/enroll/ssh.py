@@ -134,7 +134,8 @@ class SshService:
     @property
     def port(self) -> int:
         assert self._server is not None
-        return self._server.get_port()
+        # not get_port, which asyncssh 2.10 does not know: Debian 12 has that
+        return next((int(listening.getsockname()[1]) for listening in self._server.sockets), 0)
 
     # ---- windows
 

@@ -11,8 +11,9 @@ import errno
 import resource
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
-from thirdvote.errors import UserError
+from thirdvote.errors import PassingError, UserError
 from thirdvote.net.connection import prepare_socket
 
 ACCEPTS_PER_TURN = 32
@@ -23,6 +24,9 @@ PAUSE_S = 0.5
 
 DESCRIPTORS_OF_THE_PROCESS = 32
 """Standard streams, lock, event loop, listening sockets, the certificate files while they are read, libraries."""
+
+STOCK_RUNTIME = Path("/run/corosync-qnetd")
+"""There as long as the stock server's service runs."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
@@ -65,7 +69,7 @@ def _candidates(host: str | None, port: int, family: int) -> list[tuple[socket.A
         found = socket.getaddrinfo(host, port, family=wanted, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         hint = "give an address of this host, or nothing to listen on all of them"
-        raise UserError(f"the address to listen on, {host}, is not known ({str(error.strerror).lower()})", hint) from None
+        raise PassingError(f"the address to listen on, {host}, is not known ({str(error.strerror).lower()})", hint) from None
     return [(entry[0], entry[4]) for entry in found]  # type: ignore[misc]  # only without IPv6 in the build is there another shape
 
 
@@ -87,14 +91,22 @@ def _listen(family: socket.AddressFamily, address: tuple[str, int], backlog: int
 def _cannot_listen(error: OSError, where: str, port: int) -> UserError:
     match error.errno:
         case errno.EADDRINUSE:
-            hint = f"`ss -ltnp sport = :{port}` shows whose it is; corosync-qnetd is stopped with `systemctl disable --now corosync-qnetd`"
-            return UserError(f"{where} is in use by another program", f"{hint}; or take another port with --listen")
+            return _in_use(where, port)
         case errno.EACCES | errno.EPERM:
             return UserError(f"no permission to listen on {where}", "take a port above 1023 with --listen, or grant CAP_NET_BIND_SERVICE")
         case errno.EADDRNOTAVAIL:
-            return UserError(f"can not listen on {where}: this host does not have that address", "`ip address` shows the ones it has")
+            return PassingError(f"can not listen on {where}: this host does not have that address", "`ip address` shows the ones it has")
         case _:
             return UserError(f"can not listen on {where}: {(error.strerror or str(error)).lower()}", "choose another address with --listen")
+
+
+def _in_use(where: str, port: int) -> UserError:
+    if STOCK_RUNTIME.is_dir():
+        stop = "`systemctl disable --now corosync-qnetd`"
+        certificates = "`thirdvote ca import-nss /etc/corosync/qnetd/nssdb` takes its certificates over"
+        return UserError(f"{where} is in use, it seems by corosync-qnetd", f"{stop} stops it, {certificates}; or --listen another port")
+    hint = f"`ss -ltnp sport = :{port}` as root shows whose it is; or take another port with --listen"
+    return UserError(f"{where} is in use by another program", hint)
 
 
 def _show(host: str | None, port: int) -> str:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from thirdvote.errors import UserError
+from thirdvote.pki.compatible import valid_from, valid_until
 
 VALIDITY = timedelta(days=3653)
 """Ten years: longer than the hosts live, not the hundred years of the stock tool."""
@@ -60,7 +61,7 @@ def cross_certificate(old: x509.Certificate, new: Authority, now: datetime) -> x
     identifier = _authority_identifier(new.certificate)
     assert identifier is not None, "those that we make have one"
     return (
-        _builder(old.subject, new.certificate.subject, now, min(old.not_valid_after_utc, new.certificate.not_valid_after_utc))
+        _builder(old.subject, new.certificate.subject, now, min(valid_until(old), valid_until(new.certificate)))
         .public_key(_known_kind(old))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(sign_certificates=True), critical=True)
@@ -110,7 +111,7 @@ def server_certificate(key: RequestKey, authority: Authority, now: datetime) -> 
 
 def renewed_server_certificate(before: x509.Certificate, authority: Authority, now: datetime) -> x509.Certificate:
     """For the same key, and valid from the same time on: a clock that is wrong once makes none that nodes do not accept yet."""
-    return _leaf(SERVER_NAME, _known_kind(before), ExtendedKeyUsageOID.SERVER_AUTH, authority, now, before.not_valid_before_utc)
+    return _leaf(SERVER_NAME, _known_kind(before), ExtendedKeyUsageOID.SERVER_AUTH, authority, now, valid_from(before))
 
 
 def cluster_certificate(key: RequestKey, cluster_name: str, authority: Authority, now: datetime) -> x509.Certificate:
@@ -127,8 +128,8 @@ def _leaf(
 ) -> x509.Certificate:
     check_clock(now)
     issuer = authority.certificate
-    if now >= issuer.not_valid_after_utc:
-        expired = f"the certificate authority has expired on {issuer.not_valid_after_utc:%Y-%m-%d}"
+    if now >= valid_until(issuer):
+        expired = f"the certificate authority has expired on {valid_until(issuer):%Y-%m-%d}"
         raise UserError(expired, "make a new one, and enrol the nodes anew")
     builder = (
         _builder(_name(name), issuer.subject, now, leaf_end(issuer, now), valid_from)
@@ -146,7 +147,7 @@ def _leaf(
 
 def leaf_end(issuer: x509.Certificate, now: datetime) -> datetime:
     """Of a certificate that is signed now."""
-    return min(now + VALIDITY, issuer.not_valid_after_utc)
+    return min(now + VALIDITY, valid_until(issuer))
 
 
 def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:

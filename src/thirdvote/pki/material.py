@@ -10,11 +10,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 from thirdvote.errors import UserError
 from thirdvote.pki import files
+from thirdvote.pki.compatible import PublicKeyTypes, valid_from, valid_until, verify_issued_by
 from thirdvote.pki.inventory import Signed
 from thirdvote.pki.issue import AuthorityKey
 
@@ -95,7 +95,7 @@ def matches(certificate: x509.Certificate, key: AuthorityKey) -> bool:
 
 def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
-        certificate.verify_directly_issued_by(authority)
+        verify_issued_by(certificate, authority)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
@@ -110,8 +110,8 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 def check_not_expired(certificate: x509.Certificate, path: Path, what: str, now: datetime, remedy: str) -> None:
     """UserError. One that is not valid yet passes: the clock of a small board is late until it has asked for the time."""
-    if now >= certificate.not_valid_after_utc:
-        raise UserError(f"the {what}, {path}, has expired on {certificate.not_valid_after_utc:%Y-%m-%d}", remedy)
+    if now >= valid_until(certificate):
+        raise UserError(f"the {what}, {path}, has expired on {valid_until(certificate):%Y-%m-%d}", remedy)
 
 
 def describe(role: str, certificate: x509.Certificate, path: Path) -> CertificateFacts:
@@ -121,8 +121,8 @@ def describe(role: str, certificate: x509.Certificate, path: Path) -> Certificat
         issuer=certificate.issuer.rfc4514_string(),
         serial_number=f"{certificate.serial_number:x}",
         fingerprint_sha256=certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
-        valid_from=certificate.not_valid_before_utc,
-        valid_until=certificate.not_valid_after_utc,
+        valid_from=valid_from(certificate),
+        valid_until=valid_until(certificate),
         key=key_type(certificate.public_key()),
         file=path,
     )

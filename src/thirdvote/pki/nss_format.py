@@ -12,9 +12,10 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
+
+from thirdvote.pki.compatible import TripleDES
 
 SALT_BYTES = 20
 CHECK = b"password-check"

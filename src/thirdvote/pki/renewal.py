@@ -12,6 +12,7 @@ from cryptography import x509
 
 from thirdvote.errors import UserError
 from thirdvote.pki import files, issue, material, rollover
+from thirdvote.pki.compatible import valid_until
 from thirdvote.pki.paths import Folder
 
 SERVER = "server certificate"
@@ -24,7 +25,7 @@ GAIN = timedelta(days=1)
 
 
 def is_due(certificate: x509.Certificate, now: datetime) -> bool:
-    return now > certificate.not_valid_after_utc - RENEW_BEFORE
+    return now > valid_until(certificate) - RENEW_BEFORE
 
 
 def renew_if_due(folder: Folder, certificate: x509.Certificate, now: datetime) -> x509.Certificate:
@@ -32,7 +33,7 @@ def renew_if_due(folder: Folder, certificate: x509.Certificate, now: datetime) -
     if not is_due(certificate, now) or not _keys_are_there(folder):
         return certificate
     authority = rollover.server_authority(folder)
-    if issue.leaf_end(authority.certificate, now) < certificate.not_valid_after_utc + GAIN:
+    if issue.leaf_end(authority.certificate, now) < valid_until(certificate) + GAIN:
         return certificate
     return _renew(folder, certificate, authority, now)
 

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from thirdvote.errors import UserError
 from thirdvote.pki import expiry, files, issue, material, nss_objects, nss_read, nss_write, policy
+from thirdvote.pki.compatible import valid_until
 from thirdvote.pki.issue import Authority
 from thirdvote.pki.nss_read import PASSWORD_FILE, Database, Entry
 from thirdvote.pki.paths import AUTHORITY_NICKNAME, FOLDER, SERVER_NICKNAME, Paths, cluster_certificate, stock_directory
@@ -118,10 +119,8 @@ def warnings(folder: Path, nickname: str = SERVER_NICKNAME, now: datetime | None
     now = now or datetime.now(UTC)
     database = nss_read.read(folder)
     server, _ = _server(database, nickname)
-    until = max(entry.certificate.not_valid_after_utc for entry in _authorities(database))
-    return expiry.stock_warnings(folder, "server", server.not_valid_after_utc, now) + expiry.stock_warnings(
-        folder, "authority's", until, now
-    )
+    until = max(valid_until(entry.certificate) for entry in _authorities(database))
+    return expiry.stock_warnings(folder, "server", valid_until(server), now) + expiry.stock_warnings(folder, "authority's", until, now)
 
 
 def _up_to_date(places: list[Paths], contents: dict[str, bytes]) -> Paths | None:
@@ -156,7 +155,7 @@ def _server(database: Database, nickname: str) -> tuple[x509.Certificate, issue.
     if not found:
         hint = f"see what it has: certutil -L -d sql:{database.folder}; or make a new one: corosync-qnetd-certutil -i"
         raise UserError(f"the certificate database in {database.folder} has no {nickname!r} with its key", hint)
-    entry = max(found, key=lambda entry: entry.certificate.not_valid_after_utc)
+    entry = max(found, key=lambda entry: valid_until(entry.certificate))
     return entry.certificate, database.keys[entry.key_id]
 
 

@@ -11,6 +11,7 @@ from cryptography import x509
 from thirdvote import revocations
 from thirdvote.errors import UserError
 from thirdvote.pki import files, inventory, issue, material, nss_read, nss_write, paths, rollover, stock, store
+from thirdvote.pki.compatible import valid_until
 from thirdvote.pki.nss_read import Database, Entry
 from thirdvote.pki.paths import AUTHORITY_NICKNAME, SERVER_NICKNAME, Folder
 
@@ -94,7 +95,7 @@ def _authority(database: Database) -> issue.Authority:
     if not with_key:
         hint = "copy all of the stock server's directory, key4.db too; without that key no node can be let in, nor the server's renewed"
         raise UserError(f"the certificate database in {database.folder} has not the key of its authority", hint)
-    entry = max(with_key, key=lambda entry: entry.certificate.not_valid_after_utc)
+    entry = max(with_key, key=lambda entry: valid_until(entry.certificate))
     if not material.is_authority(entry.certificate):
         raise UserError(f"{AUTHORITY_NICKNAME!r} in {database.folder} is no certificate of an authority", "restore it from a backup")
     return issue.Authority(entry.certificate, database.keys[entry.key_id])
@@ -108,11 +109,11 @@ def _server(database: Database, authority: x509.Certificate, now: datetime) -> t
         if entry.nickname == SERVER_NICKNAME
         and _has_key(database, entry)
         and material.is_issued_by(entry.certificate, authority)
-        and entry.certificate.not_valid_after_utc > now
+        and valid_until(entry.certificate) > now
     ]
     if not usable:
         return None
-    entry = max(usable, key=lambda entry: entry.certificate.not_valid_after_utc)
+    entry = max(usable, key=lambda entry: valid_until(entry.certificate))
     return entry.certificate, database.keys[entry.key_id]
 
 

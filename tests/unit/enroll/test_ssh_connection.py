@@ -88,8 +88,9 @@ async def test_nothing_is_forwarded(tmp_path: Path) -> None:
                 await connection.open_unix_connection(str(here.data / "control.sock"))
             with pytest.raises(asyncssh.ChannelListenError):
                 await connection.forward_remote_port("", 0, "127.0.0.1", here.port)
-            with pytest.raises(asyncssh.ChannelOpenError):
-                await connection.create_tun(*[None] * 2)
+            if hasattr(connection, "create_tun"):  # not in asyncssh 2.10
+                with pytest.raises(asyncssh.ChannelOpenError):
+                    await connection.create_tun(*[None] * 2)
 
 
 @in_loop

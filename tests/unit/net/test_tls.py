@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from tests.tls_material import Authority, make_authority
 from thirdvote.errors import UserError
 from thirdvote.net.tls import CertificatePaths, TlsPump, describe, server_context
+from thirdvote.pki.compatible import valid_from, valid_until
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ def test_dns_names_replace_common_names(authority: Authority, dns: tuple[str, ..
     certificate = (
         x509.CertificateBuilder(subject_name=request.subject, issuer_name=authority.certificate.subject, public_key=key.public_key())
         .serial_number(7)
-        .not_valid_before(authority.certificate.not_valid_before_utc)
-        .not_valid_after(authority.certificate.not_valid_after_utc)
+        .not_valid_before(valid_from(authority.certificate))
+        .not_valid_after(valid_until(authority.certificate))
         .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, dns), x509.RFC822Name("a@b")]), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
@@ -115,8 +116,8 @@ def test_the_certificate_that_was_shown(authority: Authority) -> None:
     assert shown is not None
     assert (shown.serial_number, shown.subject, shown.authority) == (certificate.serial_number, "c", "Test CA")
     assert (shown.valid_from, shown.valid_until) == (
-        certificate.not_valid_before_utc.timestamp(),
-        certificate.not_valid_after_utc.timestamp(),
+        valid_from(certificate).timestamp(),
+        valid_until(certificate).timestamp(),
     )
     assert pump.peer_fingerprint() == certificate.fingerprint(hashes.SHA256()).hex(":").upper()
     assert pump.peer_certificate_der() == certificate.public_bytes(serialization.Encoding.DER)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.certificates import NOW, curve_key, rsa_key
 from thirdvote.errors import UserError
 from thirdvote.pki import issue, material
+from thirdvote.pki.compatible import valid_until
 
 
 def _authority() -> issue.Authority:
@@ -73,7 +74,7 @@ def test_expired_and_not_yet_valid(tmp_path: Path) -> None:
     material.check_not_expired(certificate, tmp_path, "it", NOW - timedelta(days=400), "mend")
     material.check_not_expired(certificate, tmp_path, "it", NOW, "mend")
     with pytest.raises(UserError, match="has expired on 2036-11-24") as caught:
-        material.check_not_expired(certificate, tmp_path, "it", certificate.not_valid_after_utc, "mend")
+        material.check_not_expired(certificate, tmp_path, "it", valid_until(certificate), "mend")
     assert caught.value.hint == "mend"
 
 

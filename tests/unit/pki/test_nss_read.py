@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.padding import PKCS7
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from tests.certificates import NOW, certutil, common_name, needs_nss_tools, nss_database
 from thirdvote.errors import UserError
 from thirdvote.pki import issue, material, nss_format, nss_read, nss_write
+from thirdvote.pki.compatible import TripleDES
 from thirdvote.pki.nss_format import OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, encode
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.certificates import NOW, curve_key, request
+from tests.certificates import NOW, certificates_of, curve_key, request
 from thirdvote.errors import UserError
 from thirdvote.net.tls import CertificatePaths, TlsPump, server_context
 from thirdvote.pki import files, issue, material, paths, rollover, store
+from thirdvote.pki.compatible import valid_until
 from thirdvote.pki.paths import Folder
 
 
@@ -28,7 +29,7 @@ def folder(data: Path) -> Folder:
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(path.read_bytes())
+    return certificates_of(path.read_bytes())
 
 
 class _Node:
@@ -180,7 +181,7 @@ def test_the_new_authority_has_another_name_and_lets_one_below_it(folder: Folder
     (new,) = _certificates(folder.authority)
     assert new.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(ca=True, path_length=1)
     cross = _certificates(folder.server)[1]
-    assert cross.not_valid_after_utc <= _certificates(folder.old_authority)[0].not_valid_after_utc
+    assert valid_until(cross) <= valid_until(_certificates(folder.old_authority)[0])
     assert cross.subject == _certificates(folder.old_authority)[0].subject
     assert material.common_name(new.subject) != issue.AUTHORITY_NAME
-    assert new.not_valid_after_utc > NOW + timedelta(days=3_600)
+    assert valid_until(new) > NOW + timedelta(days=3_600)
