@@ -28,8 +28,9 @@ def python_packages(environment: Path) -> list[dict[str, object]]:
     components = []
     for name, each in sorted(found.items()):
         component = _component(name, each.version, f"pkg:pypi/{name.lower().replace('_', '-')}@{each.version}")
-        said = each.metadata.get("License-Expression") or each.metadata.get("License")
-        if said and len(said) < 100:
+        about = each.metadata.json
+        said = about.get("license_expression") or about.get("license")
+        if isinstance(said, str) and len(said) < 100:
             component["licenses"] = [{"license": {"name": said}}]
         components.append(component)
     return components
