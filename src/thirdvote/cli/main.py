@@ -59,6 +59,18 @@ def _release() -> click.Command:
     return release
 
 
+def _backup() -> click.Command:
+    from thirdvote.cli.backup import backup
+
+    return backup
+
+
+def _restore() -> click.Command:
+    from thirdvote.cli.backup import restore
+
+    return restore
+
+
 def _doctor() -> click.Command:
     from thirdvote.cli.doctor import doctor
 
@@ -133,6 +145,7 @@ NAME_WIDTH = 10
 
 RUN, LOOK, STEP_IN, CERTIFICATES = "run it", "look at it", "step in when a node is lost", "let nodes in"
 DEVICE = "on the nodes of a cluster"
+KEEP = "keep it, and move it"
 STOCK, SHELL = "in place of corosync-qnetd", "in your shell"
 
 COMMANDS = {
@@ -151,6 +164,8 @@ COMMANDS = {
     "setup": Entry(DEVICE, "put the device into a cluster from outside, over ssh", _setup),
     "remove": Entry(DEVICE, "take the device out of a cluster again", _remove),
     "ca": Entry(CERTIFICATES, "show the authority; sign, list, revoke and renew certificates", _ca),
+    "backup": Entry(KEEP, "write everything that lasts into one file", _backup),
+    "restore": Entry(KEEP, "make a data directory from such a file", _restore),
     "compat": Entry(STOCK, "put the names of the stock programs into a directory", _compat),
     "completion": Entry(SHELL, "print the script with which a shell completes our commands", _completion),
 }
