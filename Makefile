@@ -18,7 +18,7 @@ RUNS ?= 5
 PYTEST_ARGS ?=
 export VENV PYTHON
 
-FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios tests/transcripts
+FAST := tests/style tests/scripts tests/unit tests/properties tests/vectors tests/scenarios tests/transcripts
 
 .PHONY: run test check static fuzz lockstep bench bench-handover deb lock clean setup-run setup-dev
 

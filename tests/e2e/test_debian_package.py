@@ -102,10 +102,11 @@ def is_hung_and_started_again(host: DebianHost) -> None:
     host.shell("mkdir -p /run/systemd/system/thirdvote.service.d")
     host.shell("printf '[Service]\nWatchdogSec=2\nRestartSec=100ms\n' > /run/systemd/system/thirdvote.service.d/test.conf")
     host.shell("systemctl daemon-reload; systemctl restart thirdvote")
-    host.run("kill", "-STOP", host.property("MainPID"))
+    pid = host.property("MainPID")
+    host.run("kill", "-STOP", pid)
     host.wait_for("NRestarts", "1")
     host.wait_for("ActiveState", "active")
-    assert "Watchdog timeout" in host.journal()
+    assert host.property("MainPID") != pid
 
 
 def is_upgraded(host: DebianHost) -> None:
