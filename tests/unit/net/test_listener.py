@@ -54,8 +54,10 @@ def test_a_port_in_use() -> None:
 def test_a_port_that_corosync_qnetd_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(listener, "STOCK_RUNTIME", tmp_path)
     with open_port("127.0.0.1", 0, 0, 10) as listening:
+        port = listening.getsockname()[1]
+        monkeypatch.setattr(listener, "VOTE_PORT", port)
         with pytest.raises(UserError, match="it seems by corosync-qnetd") as caught:
-            open_port("127.0.0.1", listening.getsockname()[1], 0, 10)
+            open_port("127.0.0.1", port, 0, 10)
         assert "`thirdvote ca import-nss /etc/corosync/qnetd/nssdb`" in (caught.value.hint or "")
 
 
