@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "thirdvote"
 CODE_FOLDERS = ("src", "tests", "bench", "scripts")
-TEXT_FOLDERS = (*CODE_FOLDERS, "docs", "packaging", "requirements", ".ci")
+TEXT_FOLDERS = (*CODE_FOLDERS, "docs", "requirements", ".ci")
 TEXT_SUFFIXES = frozenset({"", ".py", ".md", ".txt", ".toml", ".sh", ".cfg", ".yml", ".yaml"})
 
 

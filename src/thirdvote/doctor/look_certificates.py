@@ -23,7 +23,7 @@ from thirdvote.doctor import batch
 from thirdvote.doctor.facts import Certificate, Database
 from thirdvote.errors import UserError
 from thirdvote.node.connection import client_context
-from thirdvote.pki import files, material, nss_objects, nss_read
+from thirdvote.pki import compatible, files, material, nss_objects, nss_read
 from thirdvote.pki.nss_read import Entry
 
 IN_MEMORY = "/dev/shm"  # noqa: S108  # a folder of ours in it, which is for nobody else
@@ -68,8 +68,8 @@ def as_fact(certificate: x509.Certificate) -> Certificate:
     return Certificate(
         subject=material.common_name(certificate.subject),
         issuer=material.common_name(certificate.issuer),
-        valid_from=certificate.not_valid_before_utc,
-        valid_until=certificate.not_valid_after_utc,
+        valid_from=compatible.valid_from(certificate),
+        valid_until=compatible.valid_until(certificate),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         serial_number=f"{certificate.serial_number:x}",
     )
@@ -81,7 +81,7 @@ def _read(folder: Path, mode: int) -> Material:
     named = [entry for entry in found.entries if entry.nickname == NICKNAME]
     with_key = [entry for entry in named if _has_key(found, entry)]
     # more than one is there after a second enrolment; the device shows the one that is valid longest
-    chosen = max(with_key or named, key=lambda entry: entry.certificate.not_valid_after_utc, default=None)
+    chosen = max(with_key or named, key=lambda entry: compatible.valid_until(entry.certificate), default=None)
     database = Database(
         exists=True,
         mode=mode,
