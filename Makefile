@@ -5,6 +5,7 @@
 # make lockstep  random clusters, side by side with the stock server, at length: make lockstep SECONDS=600
 # make bench   speed and memory, side by side with the stock server
 # make bench-handover  faults on real Corosync nodes, side by side with the stock server; needs root: make bench-handover RUNS=5
+# make dist    a wheel and a source archive, in dist/, as twine wants them
 # make deb     a Debian package, in dist/: apt install ./dist/thirdvote_*_all.deb
 # make lock    writes requirements/*.txt anew
 # make clean   takes away what all of these made, but for the data
@@ -18,9 +19,9 @@ RUNS ?= 5
 PYTEST_ARGS ?=
 export VENV PYTHON
 
-FAST := tests/style tests/unit tests/properties tests/vectors tests/scenarios tests/transcripts
+FAST := tests/style tests/scripts tests/unit tests/properties tests/vectors tests/scenarios tests/transcripts
 
-.PHONY: run test check static fuzz lockstep bench bench-handover deb lock clean setup-run setup-dev
+.PHONY: run test check static fuzz lockstep bench bench-handover deb dist lock clean setup-run setup-dev
 
 run: setup-run
 	@echo "in another terminal: THIRDVOTE_DATA='$(DATA)' $(BIN)/thirdvote demo (or status, clusters, watch)"
@@ -52,6 +53,9 @@ bench: setup-dev
 bench-handover: setup-dev
 	@scripts/test-programs
 	$(BIN)/python -m bench.handover --runs $(RUNS)
+
+dist:
+	@scripts/dist
 
 deb:
 	@scripts/deb

@@ -41,13 +41,13 @@ def host(package: Path, tmp_path: Path) -> Iterator[DebianHost]:
 
 def bring(host: DebianHost, package: Path) -> None:
     content = package.read_bytes()
-    ended = subprocess.run([*host.entrance, "sh", "-c", "cat > /srv/thirdvote.deb"], input=content, capture_output=True, check=False)
+    ended = subprocess.run([*host.entrance, "sh", "-c", "cat > /var/tmp/thirdvote.deb"], input=content, capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
 
 
 def test_it_is_installed_serves_is_upgraded_and_purged(host: DebianHost, tmp_path: Path) -> None:
     before = host.files()
-    host.run("dpkg", "-i", "/srv/thirdvote.deb")
+    host.run("dpkg", "-i", "/var/tmp/thirdvote.deb")
     host.wait_for("ActiveState", "active")
     runs_as_its_own_user_in_a_sandbox(host)
     lets_a_node_in(host, tmp_path)
@@ -57,7 +57,7 @@ def test_it_is_installed_serves_is_upgraded_and_purged(host: DebianHost, tmp_pat
     host.shell("test -d /var/lib/thirdvote/pki && test -f /etc/thirdvote/thirdvote.toml")
     said = host.run("dpkg", "--purge", "thirdvote")
     assert "Removing /var/lib/thirdvote, with the certificates" in said
-    ours = {path for path in host.files() - before if "thirdvote" in path and not path.startswith("/srv/")}
+    ours = {path for path in host.files() - before if "thirdvote" in path and not path.startswith("/var/tmp/")}
     assert ours == set()
     assert host.try_("getent", "passwd", "thirdvote").returncode != 0
 
@@ -102,17 +102,18 @@ def is_hung_and_started_again(host: DebianHost) -> None:
     host.shell("mkdir -p /run/systemd/system/thirdvote.service.d")
     host.shell("printf '[Service]\nWatchdogSec=2\nRestartSec=100ms\n' > /run/systemd/system/thirdvote.service.d/test.conf")
     host.shell("systemctl daemon-reload; systemctl restart thirdvote")
-    host.run("kill", "-STOP", host.property("MainPID"))
+    pid = host.property("MainPID")
+    host.run("kill", "-STOP", pid)
     host.wait_for("NRestarts", "1")
     host.wait_for("ActiveState", "active")
-    assert "Watchdog timeout" in host.journal()
+    assert host.property("MainPID") != pid
 
 
 def is_upgraded(host: DebianHost) -> None:
     """Changed settings are kept, the service is another process, and it knows who has the votes."""
     host.shell("sed -i 's/^#log-level = .*/log-level = \"debug\"/' /etc/thirdvote/thirdvote.toml; systemctl reload thirdvote")
     host.shell(
-        "dpkg-deb -R /srv/thirdvote.deb /tmp/new; sed -i 's/^Version: .*/&+next/' /tmp/new/DEBIAN/control;"
+        "dpkg-deb -R /var/tmp/thirdvote.deb /tmp/new; sed -i 's/^Version: .*/&+next/' /tmp/new/DEBIAN/control;"
         "echo '# a new default' >> /tmp/new/etc/thirdvote/thirdvote.toml; dpkg-deb -b /tmp/new /tmp/new.deb"
     )
     pid = host.property("MainPID")
@@ -128,7 +129,7 @@ def is_upgraded(host: DebianHost) -> None:
 def test_beside_a_corosync_qnetd_that_runs(host: DebianHost) -> None:
     """It says what holds the port and how to take over, once, and the commands that it says do that."""
     host.run("systemctl", "start", "corosync-qnetd")
-    host.run("dpkg", "-i", "/srv/thirdvote.deb")
+    host.run("dpkg", "-i", "/var/tmp/thirdvote.deb")
     host.wait_for("ActiveState", "failed")
     assert (host.property("NRestarts"), host.property("ExecMainStatus")) == ("0", "1")
     error, hint = (line for line in host.journal().splitlines() if line.startswith(("thirdvote: error: ", "hint: ")))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "thirdvote"
-CODE_FOLDERS = ("src", "tests", "bench", "packaging")
-TEXT_FOLDERS = (*CODE_FOLDERS, "docs", "scripts", "requirements", ".ci")
+CODE_FOLDERS = ("src", "tests", "bench", "scripts")
+TEXT_FOLDERS = (*CODE_FOLDERS, "docs", "requirements", ".ci")
 TEXT_SUFFIXES = frozenset({"", ".py", ".md", ".txt", ".toml", ".sh", ".cfg", ".yml", ".yaml"})
 
 

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from thirdvote.config import VOTE_PORT
 from thirdvote.errors import PassingError, UserError
 from thirdvote.net.connection import prepare_socket
 
@@ -26,7 +27,7 @@ DESCRIPTORS_OF_THE_PROCESS = 32
 """Standard streams, lock, event loop, listening sockets, the certificate files while they are read, libraries."""
 
 STOCK_RUNTIME = Path("/run/corosync-qnetd")
-"""There as long as the stock server's service runs."""
+"""There as long as the stock server's service runs. Whose the port is can not be seen from within the sandbox of our own."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
@@ -101,7 +102,7 @@ def _cannot_listen(error: OSError, where: str, port: int) -> UserError:
 
 
 def _in_use(where: str, port: int) -> UserError:
-    if STOCK_RUNTIME.is_dir():
+    if port == VOTE_PORT and STOCK_RUNTIME.is_dir():
         stop = "`systemctl disable --now corosync-qnetd`"
         certificates = "`thirdvote ca import-nss /etc/corosync/qnetd/nssdb` takes its certificates over"
         return UserError(f"{where} is in use, it seems by corosync-qnetd", f"{stop} stops it, {certificates}; or --listen another port")

@@ -134,9 +134,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Also its parents. UserError, also when others may put files into it."""
+    """Also its parents; made by root they belong to whom the folder above belongs. UserError, also when others may put files into it."""
     try:
+        missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        owner = owner_for_root(missing[-1].parent) if missing else None
+        if owner is not None:
+            for place in missing:
+                os.chown(place, owner.user, owner.group, follow_symlinks=False)
         mode = stat.S_IMODE(folder.stat().st_mode)
     except OSError as error:
         raise unusable(error, folder, "folder of the certificates") from None

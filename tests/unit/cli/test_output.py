@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from thirdvote.cli import output
-from thirdvote.errors import UsageError, UserError
+from thirdvote.errors import PassingError, UsageError, UserError
 
 
 class Terminal(io.StringIO):
@@ -48,9 +48,14 @@ def test_usage_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hint: see --help" in capsys.readouterr().err
 
 
+def test_what_may_pass_has_a_status_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail(PassingError("not yet", "wait")) == 75
+    assert "hint: wait" in capsys.readouterr().err
+
+
 def test_a_fault_is_no_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("THIRDVOTE_DEBUG", raising=False)
-    assert fail(ZeroDivisionError("by\nzero")) == 1
+    assert fail(ZeroDivisionError("by\nzero")) == 70
     assert capsys.readouterr().err == (
         "thirdvote: error: a fault of the program (ZeroDivisionError: by zero)\n"
         "hint: run it again with THIRDVOTE_DEBUG=1 to see where, and please report it\n"

@@ -20,6 +20,22 @@ def test_the_file_is_named_by_flag_or_variable(tmp_path: Path, monkeypatch: pyte
     assert load({"config": str(one), "tls": "required"}).settings.tls is TlsSupport.REQUIRED
 
 
+def test_roots_commands_read_the_services_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "thirdvote.toml"
+    monkeypatch.setattr("thirdvote.cli.settings.SYSTEM_CONFIG", str(file))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.delenv("THIRDVOTE_CONFIG", raising=False)
+    assert load({}).settings.data == "/var/lib/thirdvote"
+    file.write_text("data = '/srv/thirdvote'")
+    assert load({}).settings.data == "/srv/thirdvote"
+    assert load({}, data="/of/a/stock/name").settings.data == "/of/a/stock/name"
+    monkeypatch.setenv("THIRDVOTE_CONFIG", "")
+    assert load({}).settings.data == "/var/lib/thirdvote"
+    monkeypatch.delenv("THIRDVOTE_CONFIG")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert load({}).settings.data != "/srv/thirdvote"
+
+
 def test_defaults_and_data_of_the_caller() -> None:
     found = load({}, Settings(tls=TlsSupport.SUPPORTED), data="/somewhere").settings
     assert (found.tls, found.data) == (TlsSupport.SUPPORTED, "/somewhere")

@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from pathlib import Path
 from typing import cast
 
 import pytest
 
-from thirdvote.errors import UserError
+from thirdvote.errors import PassingError, UserError
 from thirdvote.net import listener
 from thirdvote.net.listener import Listener, connections_possible, open_port
 
@@ -50,13 +51,23 @@ def test_a_port_in_use() -> None:
         assert "ss -ltnp" in (caught.value.hint or "")
 
 
+def test_a_port_that_corosync_qnetd_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(listener, "STOCK_RUNTIME", tmp_path)
+    with open_port("127.0.0.1", 0, 0, 10) as listening:
+        port = listening.getsockname()[1]
+        monkeypatch.setattr(listener, "VOTE_PORT", port)
+        with pytest.raises(UserError, match="it seems by corosync-qnetd") as caught:
+            open_port("127.0.0.1", port, 0, 10)
+        assert "`thirdvote ca import-nss /etc/corosync/qnetd/nssdb`" in (caught.value.hint or "")
+
+
 def test_an_address_of_another_host() -> None:
-    with pytest.raises(UserError, match="this host does not have that address"):
+    with pytest.raises(PassingError, match="this host does not have that address"):
         open_port("192.0.2.77", 0, 0, 10)
 
 
 def test_a_name_that_nobody_knows() -> None:
-    with pytest.raises(UserError, match="is not known"):
+    with pytest.raises(PassingError, match="is not known"):
         open_port("no such host", 0, 0, 10)
 
 

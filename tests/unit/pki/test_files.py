@@ -203,3 +203,12 @@ def test_nobody_is_told_to_give_away_what_is_not_ours(open_path: Path) -> None:
     (open_path / "closed").chmod(0o700)
     _, hint = _told_to_nobody(open_path / "closed" / "data" / "pki" / "ca.key")
     assert hint == f"{open_path}/closed is closed to nobody: choose another directory"
+
+
+@needs_root
+def test_folders_that_root_makes_belong_to_whom_the_one_above_does(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 12_345, 12_346)
+    files.make_folder(data / "pki" / "deep")
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (data / "pki", data / "pki" / "deep")} == {(12_345, 12_346)}

@@ -1,6 +1,6 @@
 """What a package has beside the program, made from the program itself: man page, completions, and the settings file with every default.
 
-Usage: python packaging/generated.py FOLDER
+Usage: python scripts/package_files.py FOLDER
 """
 
 from __future__ import annotations
