@@ -13,6 +13,7 @@ from thirdvote.sim.schedule import (
     DiskFails,
     HangArbitrator,
     HangDaemon,
+    Heal,
     KillArbitrator,
     KillCorosync,
     KillDaemon,
@@ -187,6 +188,18 @@ FOUND = {
         Setup(algorithm=LMS, timeout_ms=1_250, token_ms=3_000),
         (KillCorosync(2.4, 1), KillArbitrator(3.4, 2.551, disk_lost=True), PowerOn(3.4, 1), Split(3.6, ((2,), (0, 1)))),
         25.0,
+    ),
+    "a report that was held up comes after the other node's, and its daemon ends before it says more": Schedule(
+        71154983,
+        Setup(),
+        (Split(7.5, ((2,), (0, 1))), Heal(9.7), StopDaemon(10.0, 2), Split(11.3, ((2,), (0, 1)))),
+        24.154,
+    ),
+    "who goes on casting was in another ring already when it was given the vote, and the arbitrator began anew": Schedule(
+        71163308,
+        Setup(algorithm=LMS, tells_token=True, wait_for_all=True),
+        (OneWayLoss(7.4, 2, 1), KillArbitrator(17.1, 3.416), Split(23.8, ((1,), (0, 2)))),
+        59.777,
     ),
     "isolated under lms": Schedule(200109, Setup(algorithm=LMS, timeout_ms=2_500), (Split(2.8, ((1,), (0, 2))),), 37.4),
 }

@@ -59,17 +59,19 @@ class Holder:
     uses_heuristics: bool = False
     ticket: int | None = None
     durable: bool = False
+    granted_in: frozenset[NodeId] | None = None
+    """Of one that is known from the ledger: the members of its ring when it was given the vote."""
     presumed: bool = False
     is_bystander: bool = False
     negligible: bool = False
 
-    def ring_changed(self, now: float, earliest: float) -> None:
+    def ring_changed(self, now: float, earliest: float, certain: bool = True) -> None:
         """Others report so; the node itself is not heard."""
         self.changed_at = now
         if len(self.changes) == CHANGES_MAX:
-            self.changes = (*self.changes[:-1], RingChange(now, -inf))
+            self.changes = (*self.changes[:-1], RingChange(now, -inf, certain or self.changes[-1].certain))
         else:
-            self.changes = (*self.changes, RingChange(now, earliest))
+            self.changes = (*self.changes, RingChange(now, earliest, certain))
 
     def settled(self) -> None:
         """Its ring, as it is now, has been given the vote: what it reported before does not matter any more. A device that nobody polls
@@ -105,7 +107,9 @@ class Holders:
         holders = {}
         for each in record.holders:
             absence = unattended if each.unattended else away
-            holders[each.node_id] = Holder(each.node_id, each.heartbeat_ms, absence, durable=not each.presumed, presumed=each.presumed)
+            holder = Holder(each.node_id, each.heartbeat_ms, absence, durable=not each.presumed, presumed=each.presumed)
+            holder.granted_in = record.partition if each.node_id in record.partition else None
+            holders[each.node_id] = holder
         return cls(record.algorithm, record.partition, holders, _known_since=started)
 
     def record(self) -> ClusterRecord | None:
@@ -163,6 +167,7 @@ class Holders:
         holder = self.by_node.get(node.node_id)
         if holder is not None:
             holder.polled_ring, holder.polled_members = node.ring_id, node.member.membership_list
+            holder.ring_id, holder.members = node.ring_id, node.member.membership_list
             holder.unpolled_since, holder.refused_at = None, refused_at
             holder.in_flight &= refused_at is not None
 
@@ -179,12 +184,13 @@ class Holders:
                 self._reported_itself(holder, node, members, now, notice)
             elif holder.node_id in members:
                 if _is_newer(node.ring_id, holder.ring_id):
-                    holder.ring_changed(now, -inf if is_first else node.speaks_since)
+                    holder.ring_changed(now, -inf if is_first else node.speaks_since, not is_first or holder.ring_id is not None)
                     holder.ring_id, holder.members, holder.left_out, holder.leavers = node.ring_id, members, False, frozenset()
             elif _lost_ring(holder, node, is_first=is_first):
                 leave_now = (members if holder.members is None else members & holder.members) - holder.leavers
                 if leave_now or (is_first and _is_newer(node.ring_id, holder.left_by)):
-                    holder.ring_changed(others_noticed, -inf if is_first or node.node_id not in leave_now else node.speaks_since)
+                    earliest = -inf if is_first or node.node_id not in leave_now else node.speaks_since
+                    holder.ring_changed(others_noticed, earliest, not is_first or _was_with(node, holder))
                     holder.left_out, holder.left_by, holder.refused_at = True, node.ring_id, None
                     holder.leavers |= members
         self._presume_mates(node, nodes, now)
@@ -209,7 +215,8 @@ class Holders:
             token_was_lost = holder.polled_members is None or not holder.polled_members <= members  # and not when rings come together
             holder.in_flight = token_was_lost and holder.acked_at is not None and now < holder.acked_at + notice + TRAVEL_S
             holder.unpolled_since = now
-        holder.ring_id, holder.members = node.ring_id, members
+        if not _is_out_of_date(node.ring_id, holder):
+            holder.ring_id, holder.members = node.ring_id, members
 
     def _presume_mates(self, node: Node, nodes: Mapping[NodeId, Node], now: float) -> None:
         """Who is in a ring with a node has quorum by it, vote or not. If it never comes to us, its daemon may have given up."""
@@ -245,6 +252,17 @@ def _record_of(holder: Holder) -> HolderRecord:
 
 def _is_newer(ring_id: RingId, known: RingId | None) -> bool:
     return known is None or ring_id.sequence > known.sequence
+
+
+def _was_with(node: Node, holder: Holder) -> bool:
+    """In the ring in which the holder has the vote; so a report without it is of a change since then."""
+    known = holder.members if holder.members is not None else holder.granted_in
+    return known is not None and node.node_id in known
+
+
+def _is_out_of_date(ring_id: RingId, holder: Holder) -> bool:
+    """Others have reported a newer ring with it already: the report was held up, and its daemon may end before it comes to say more."""
+    return holder.ring_id is not None and holder.ring_id.sequence > ring_id.sequence
 
 
 def _lost_ring(holder: Holder, node: Node, *, is_first: bool) -> bool:

@@ -145,11 +145,13 @@ def unheard(since: float, manner: Manner = Manner.DROPPED) -> Absence:
 @dataclass(frozen=True, slots=True)
 class RingChange:
     """`at` is when it was reported; `earliest`: it was not before that, as the node that reports it was there, in that ring; -inf: it was
-    not, or was not heard before. A report may be read late, but it left after what it had said before.
+    not, or was not heard before. A report may be read late, but it left after what it had said before. Not `certain`: it may be of a
+    change from before the node was given the vote.
     """
 
     at: float
     earliest: float
+    certain: bool = True
 
 
 class Mates(Enum):
@@ -275,7 +277,7 @@ def released_at(absence: Absence, ring: Ring, timing: Timing) -> float | None:
 def _keeps_casting(absence: Absence, ring: Ring, timing: Timing) -> float | None:
     if absence.manner is Manner.ENDED:
         return _ended(absence, ring, timing)
-    if ring.changed_at is None:
+    if ring.changed_at is None or not any(change.certain for change in ring.changes):
         return None if ring.unpolled_since is None or ring.given else _waited_again(ring.unpolled_since + timing.sync_timeout, ring, timing)
     if absence.manner is Manner.GAVE_UP and ring.changed_at - SKEW_S - max(HEURISTICS_S, timing.heuristics) > absence.at:
         return _timer_after(ring.changed_at, absence.at, absence, timing)

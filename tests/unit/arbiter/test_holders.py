@@ -115,8 +115,35 @@ class TestRings:
         holders = holding(2, 3)
         holders.went(node(2, ring(2, 10), 2, 3), GONE)
         holders.reported(node(1, ring(1, 14), 1), {}, 160.0, NOTICE, is_first=True)
-        assert holders.by_node[NodeId(2)].changes == (RingChange(160.0, -inf),)
+        assert holders.by_node[NodeId(2)].changes == (RingChange(160.0, -inf, certain=False),)
         assert not holders.by_node[NodeId(3)].left_out
+
+    def test_a_report_that_was_held_up_does_not_take_it_out_of_the_ring_that_others_have_reported(self) -> None:
+        holders = holding(1, 2)
+        two = holders.by_node[NodeId(2)]
+        holders.reported(node(1, ring(1, 14), 1), {}, 60.0, NOTICE, is_first=False)
+        holders.reported(node(1, ring(1, 18), 1, 2), {}, 61.0, NOTICE, is_first=False)
+        holders.reported(node(2, ring(2, 14), 2), {}, 62.0, NOTICE, is_first=False)
+        assert (two.ring_id, two.members) == (ring(1, 18), frozenset({1, 2}))
+        holders.polled(node(2, ring(2, 14), 2), 63.0)  # what it answers comes after what it has to report
+        assert (two.ring_id, two.members) == (ring(2, 14), frozenset({2}))
+
+    @pytest.mark.parametrize(("granted_in", "certain"), [({1, 2}, True), ({2}, False)])
+    def test_after_a_restart_a_ring_changed_since_the_vote_was_given_only_if_both_were_in_it(
+        self, granted_in: set[int], certain: bool
+    ) -> None:
+        partition = frozenset(NodeId(number) for number in granted_in)
+        holders = Holders.of_record(ClusterRecord(Algorithm.LMS, partition, (HolderRecord(NodeId(2), 8_000),)), 100.0)
+        holders.reported(node(1, ring(1, 14), 1), {}, 160.0, NOTICE, is_first=True)
+        assert [change.certain for change in holders.by_node[NodeId(2)].changes] == [certain]
+
+    def test_one_that_is_counted_in_after_a_restart_may_have_its_vote_in_that_ring(self) -> None:
+        record = ClusterRecord(Algorithm.LMS, frozenset({NodeId(1), NodeId(2)}), (HolderRecord(NodeId(2), 8_000),))
+        holders = Holders.of_record(record, 100.0)
+        holders.reported(node(1, ring(1, 10), 1, 2), {}, 101.0, NOTICE, is_first=True)
+        assert [change.certain for change in holders.by_node[NodeId(2)].changes] == [False]
+        holders.reported(node(1, ring(1, 14), 1), {}, 160.0, NOTICE, is_first=False)
+        assert [change.certain for change in holders.by_node[NodeId(2)].changes] == [False, True]
 
     def test_one_of_an_older_ring_does_not(self) -> None:
         holders = holding(1, 2)

@@ -224,6 +224,10 @@ class TestKeepsCasting:
         found = released(lost(manner, A + 5), gone(A + 9), self.timing)
         assert A + 9 + S < found <= A + 9 + S + 0.5
 
+    def test_a_change_that_may_be_older_than_its_vote_does_not(self) -> None:
+        older = Ring(A + 9, (RingChange(A + 9, -inf, certain=False),))
+        assert released_at(lost(Manner.DROPPED, A + 5), older, self.timing) is None
+
     def test_one_that_gave_up_before_polls_no_by_its_timer(self) -> None:
         assert released(lost(Manner.GAVE_UP, A + 5), gone(A + 9), self.timing) < A + 9 + S
 
