@@ -188,7 +188,7 @@ async def _systemctl(desk: Desk, words: Sequence[str]) -> Answer:
 
 
 async def _package(desk: Desk, words: Sequence[str]) -> Answer:
-    """`rpm -q NAME`, `dpkg -s NAME`: what is asked for is whether this is an arbitrator."""
+    """`rpm -q NAME`, `dpkg -s NAME`, `dpkg-query --status NAME`: what is asked for is whether this is an arbitrator."""
     quiet = "--quiet" in words
     names = [word for word in words if not word.startswith("-")]
     missing = [name for name in names if name not in PACKAGES]
@@ -278,6 +278,7 @@ HANDLERS: dict[str, Handler] = {
     "systemctl": _systemctl,
     "rpm": _package,
     "dpkg": _package,
+    "dpkg-query": _package,
     "test": _test,
     "[": _test,
     "ls": _ls,

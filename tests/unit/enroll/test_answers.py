@@ -127,6 +127,8 @@ def test_what_the_tool_does_not_do_from_here(command: str) -> None:
         ("rpm -q --quiet corosync-qnetd", 0),
         ("rpm -q corosync-qnetd", 0),
         ("dpkg -s corosync-qnetd", 0),
+        ("dpkg-query --status corosync-qnetd", 0),
+        ("dpkg-query --status openssh-server", 1),
         ("rpm -q --quiet corosync", 1),
         ("rpm -q", 1),
     ],
