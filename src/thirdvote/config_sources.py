@@ -141,6 +141,7 @@ def _socket_in(data: str, name: str, option: str) -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    """A variable that is empty counts as not set: compose files and unit files can not leave one out."""
     variables = {option.environment_name: option.name for option in OPTIONS}
     variables |= {limit_environment_name(name): f"limits.{name}" for name in LIMIT_NAMES}
     given = {}
@@ -149,7 +150,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
             continue
         if variable not in variables:
             raise UserError(f"the environment variable {quoted(variable)} is not one of ours", _nearest(variable, variables))
-        given[variables[variable]] = Given(text, variable, f"environment {variable}")
+        if text:
+            given[variables[variable]] = Given(text, variable, f"environment {variable}")
     return given
 
 

@@ -68,7 +68,8 @@ def test_a_value_that_does_not_fit_names_its_place(name: str, text: str) -> None
     assert isinstance(flag, UsageError)
     assert str(flag).startswith(f"--{name} is ")
     variable = BY_NAME[name].environment_name
-    assert str(refused(environ={variable: text})).startswith(f"{variable} is ")
+    if text:
+        assert str(refused(environ={variable: text})).startswith(f"{variable} is ")
     assert str(refused(text=f'\n{name} = "{text}"')).startswith(f"f.toml, line 2: {name} is ")
 
 
@@ -87,6 +88,15 @@ def test_nobody_has_to_choose_the_safe_way() -> None:
     assert resolved().settings.late_answers
 
 
+def test_an_empty_variable_counts_as_not_set() -> None:
+    file = ConfigFile("f.toml", 'tls = "on"\n')
+    resolved = resolve({}, {"THIRDVOTE_TLS": "", "THIRDVOTE_ENROLL_ADDRESS": ""}, file, "/data")
+    assert (resolved.settings.tls, resolved.settings.enroll_address) == (TlsSupport.SUPPORTED, "")
+    assert (resolved.origins["tls"], resolved.origins["enroll-address"]) == ("file f.toml", "default")
+    with pytest.raises(UserError, match="is not one of ours"):
+        resolve({}, {"THIRDVOTE_TLSS": ""}, None, "/data")
+
+
 def test_limits_from_file_and_environment() -> None:
     found = resolved(
         environ={"THIRDVOTE_LIMITS_CLUSTERS": "9", "THIRDVOTE_LIMITS_DEAD_PEER_ENABLED": "off"},
@@ -99,7 +109,7 @@ def test_limits_from_file_and_environment() -> None:
     assert found.settings.limits.connections == Limits().connections
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "", "1e3", "nan", "99999999999"])
+@pytest.mark.parametrize("text", ["0", "-1", "x", " ", "1e3", "nan", "99999999999"])
 def test_a_limit_that_does_not_fit(text: str) -> None:
     assert "a whole number from 1 to" in str(refused(environ={"THIRDVOTE_LIMITS_CLUSTERS": text}))
 
