@@ -84,6 +84,8 @@ def test_from_nothing_to_three_votes(image: Image, tmp_path: Path) -> None:
         pvecm_of(cluster, user, tmp_path).certificates()
         add_device(cluster)
         assert f'Cluster "{NAME}"' in arbitrator.inside("corosync-qnetd-tool", "-l")
+        findings = json.loads(arbitrator.inside("thirdvote", "doctor", "--here", "--json", check=False))["findings"]
+        assert {each["id"] for each in findings if each["level"] in ("failure", "warning")} == set(), findings
         arbitrator.kill_and_start_again()
         cluster.wait_all_votes()
         assert arbitrator.stop_server() == 0

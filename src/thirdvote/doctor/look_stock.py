@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 from thirdvote.config import VOTE_PORT
 from thirdvote.device.host import Host
@@ -30,7 +31,8 @@ TLS_WORDS = {"Unsupported": "off", "Supported": "on", "Required": "required"}
 
 
 def is_arbitrator() -> bool:
-    return os.path.lexists(SOCKET) and not os.path.lexists(OURS)
+    """A link is that of our image, by which the stock tool finds our socket."""
+    return os.path.lexists(SOCKET) and not Path(SOCKET).is_symlink() and not os.path.lexists(OURS)
 
 
 def look(host: Host) -> Arbitrator:

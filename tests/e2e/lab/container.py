@@ -117,8 +117,8 @@ class ContainerArbitrator(OwnNames):
     def thirdvote(self, *arguments: str | Path) -> str:
         return self.inside("thirdvote", *arguments)
 
-    def inside(self, *command: str | Path) -> str:
-        return podman("exec", self.container, *command).stdout
+    def inside(self, *command: str | Path, check: bool = True) -> str:
+        return podman("exec", self.container, *command, check=check).stdout
 
     def end(self) -> None:
         podman("rm", "--force", "--ignore", "--time", "0", self.container, check=False)

@@ -74,3 +74,12 @@ def test_ours_under_the_stock_name_is_asked_as_ours(monkeypatch: pytest.MonkeyPa
     assert look_stock.is_arbitrator()
     (tmp_path / "OURS").touch()
     assert not look_stock.is_arbitrator()
+
+
+def test_a_link_to_our_socket_is_no_stock_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "qnetd.sock").touch()
+    monkeypatch.setattr(look_stock, "SOCKET", str(tmp_path / "qnetd.sock"))
+    assert look_stock.is_arbitrator()
+    (tmp_path / "link").symlink_to(tmp_path / "qnetd.sock")
+    monkeypatch.setattr(look_stock, "SOCKET", str(tmp_path / "link"))
+    assert not look_stock.is_arbitrator()
