@@ -1,7 +1,7 @@
 """A bound on how much of a processor one program may take.
 
 Corosync turns its token as fast as it can while it waits for a quorum device: with a ring of one node, a third of a processor and more
-for nothing. Many clusters side by side would slow each other down; a fifth is plenty for all that they have to do.
+for nothing. Many clusters side by side would slow each other down; a tenth is plenty for all that they have to do once they run.
 
 Needs a kernel with the group controller `cpu` of version 1 or 2, and the right to use it; without, there is no bound.
 """
@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 PERIOD_US = 10_000
-QUOTA_US = 2_000
-"""In each period: a program that has used it up waits for 8 ms at most."""
+QUOTA_US = 1_000
+"""In each period: a program that has used it up waits for 9 ms at most."""
 
 PREFIX = "thirdvote-test"
 

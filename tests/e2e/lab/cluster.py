@@ -82,7 +82,11 @@ class Cluster(Generic[ArbitratorT]):
         self.watch.remove(node.number)
 
     def wait_all_votes(self) -> float:
-        return self.watch.wait(self.all_votes, ALL_VOTES_SECONDS_MAX, f"all {self.votes} votes on every node")
+        since = self.watch.wait(self.all_votes, ALL_VOTES_SECONDS_MAX, f"all {self.votes} votes on every node")
+        for node in self.nodes:
+            if node.corosync is not None:
+                node.corosync.bound()
+        return since
 
     def all_votes(self, now: Mapping[int, State]) -> bool:
         everybody = frozenset(node.number for node in self.nodes)

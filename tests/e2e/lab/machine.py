@@ -77,9 +77,9 @@ class Machine:
         while self._programs:
             self._programs.pop().wait()
 
-    def start(self, name: str, *command: str | Path, bounded: bool = False) -> Program:
+    def start(self, name: str, *command: str | Path) -> Program:
         """`name` is that of its log file."""
-        program = Program(self.command(*command), self.logs / f"{name}.log", self.environment(), bounded=bounded)
+        program = Program(self.command(*command), self.logs / f"{name}.log", self.environment())
         self._programs.append(program)
         return program
 

@@ -27,9 +27,9 @@ class CommandFailed(AssertionError):
 
 
 class Program:
-    """A daemon inside of namespaces. Its output goes to the end of a file. `bounded`: it would take all of a processor that it gets."""
+    """A daemon inside of namespaces. Its output goes to the end of a file."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str], *, bounded: bool = False) -> None:
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self.log = log
         with log.open("ab") as output:
             self._entrance = subprocess.Popen(
@@ -37,7 +37,7 @@ class Program:
             )
         self._pid = only_child(self._entrance)
         self.stopped = False
-        self._allowance = Allowance(self._pid) if bounded and self._pid is not None else None
+        self._allowance: Allowance | None = None
 
     @property
     def pid(self) -> int:
@@ -47,6 +47,11 @@ class Program:
     @property
     def running(self) -> bool:
         return self._entrance.poll() is None
+
+    def bound(self) -> None:
+        """From now on it gets only so much of a processor."""
+        if self._allowance is None and self._pid is not None and self.running:
+            self._allowance = Allowance(self._pid)
 
     def signal(self, number: signal.Signals) -> None:
         if not self.running:

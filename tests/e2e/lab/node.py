@@ -25,7 +25,7 @@ class Node(Machine):
         (self.etc / "authkey").write_bytes(authkey)
 
     def start_corosync(self) -> None:
-        self.corosync = self.start("corosync.out", "corosync", "-f", bounded=True)
+        self.corosync = self.start("corosync.out", "corosync", "-f")
 
     def start_qdevice(self) -> None:
         self.qdevice = self.start("qdevice", "corosync-qdevice", "-f", "-d")
