@@ -27,10 +27,10 @@ run: setup-run
 	@echo "in another terminal: THIRDVOTE_DATA='$(DATA)' $(BIN)/thirdvote demo (or status, clusters, watch)"
 	@exec $(BIN)/thirdvote serve --data '$(DATA)' --listen '$(PORT)' $(ARGS)
 
-# One more than there are processors: what takes long in them is waiting for real nodes.
+# Two more than there are processors: what takes long in them is waiting for real nodes.
 test: setup-dev static
 	@scripts/test-programs
-	$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n $$(($$(nproc) + 2)) --dist loadfile $(PYTEST_ARGS)
 
 check: setup-dev static
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS) $(FAST)

@@ -21,7 +21,7 @@ from thirdvote.config import Settings
 from thirdvote.domain import Algorithm, ClusterName, Handover, Heuristics, NodeId, RingId, Vote
 from thirdvote.wire.messages import EchoReply, Message, NodeListReply, VoteInfo, VoteInfoReply
 
-RUNS = 60
+RUNS = 40
 C = ClusterName(b"c")
 H, T, S = 8.0, 10.0, 30.0
 POLLS_AT_LAST = 5.3
