@@ -75,7 +75,10 @@ def load_authority(data: Path) -> Authority:
 def check_there(data: Path) -> None:
     """UserError when there is no authority, nor anything of one."""
     if not _present(paths.folder_in(data)):
-        raise UserError(f"there is no certificate authority in {data}", f"the first start makes it: thirdvote serve --data {data}")
+        hint = f"the first start makes it: thirdvote serve --data {data}"
+        if paths.STOCK_DIRECTORY.is_dir():
+            hint += f"; a corosync-qnetd's is for corosync-qnetd-certutil, or taken over: thirdvote ca import-nss {paths.STOCK_DIRECTORY}"
+        raise UserError(f"there is no certificate authority in {data}", hint)
 
 
 def facts(data: Path) -> list[material.CertificateFacts]:

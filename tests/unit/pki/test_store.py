@@ -257,6 +257,17 @@ def test_a_refused_request_needs_no_authority(tmp_path: Path) -> None:
         store.sign(tmp_path, request("lab"), "lab", NOW)
 
 
+def test_beside_a_stock_server_it_is_said_how_to_take_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store.paths, "STOCK_DIRECTORY", tmp_path / "nssdb")
+    with pytest.raises(UserError) as without:
+        store.check_there(tmp_path)
+    (tmp_path / "nssdb").mkdir()
+    with pytest.raises(UserError) as beside:
+        store.check_there(tmp_path)
+    assert without.value.hint == f"the first start makes it: thirdvote serve --data {tmp_path}"
+    assert f"taken over: thirdvote ca import-nss {tmp_path / 'nssdb'}" in (beside.value.hint or "")
+
+
 def test_facts(data: Path) -> None:
     assert [(fact.role, fact.subject) for fact in store.facts(data)] == [("authority", "CN=QNet CA"), ("server", "CN=Qnetd Server")]
 
