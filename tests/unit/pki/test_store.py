@@ -258,7 +258,7 @@ def test_a_refused_request_needs_no_authority(tmp_path: Path) -> None:
 
 
 def test_beside_a_stock_server_it_is_said_how_to_take_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.paths, "STOCK_DIRECTORY", tmp_path / "nssdb")
+    monkeypatch.setattr("thirdvote.pki.paths.STOCK_DIRECTORY", tmp_path / "nssdb")
     with pytest.raises(UserError) as without:
         store.check_there(tmp_path)
     (tmp_path / "nssdb").mkdir()
