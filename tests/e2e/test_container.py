@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_folders_that_can_not_be_used_are_explained_in_a_line(image: Image, tmp_
 
 
 def test_from_nothing_to_three_votes(image: Image, tmp_path: Path) -> None:
-    """Then its process is killed, its volume goes to another container, and another version of it takes over."""
+    """Then its process is killed, its volume goes to another container, another version takes over, and a backup goes to another volume."""
     data = volume(tmp_path)
     with cluster_at(tmp_path, lambda switch: ContainerArbitrator(switch, tmp_path / "arbitrator", image.tag, data)) as cluster:
         arbitrator = cluster.arbitrator
@@ -83,6 +84,7 @@ def test_from_nothing_to_three_votes(image: Image, tmp_path: Path) -> None:
         user.must("sh", "-c", f"printf 'Host {arbitrator.address}\\n    Port 2222\\n' >> ~/.ssh/config")
         pvecm_of(cluster, user, tmp_path).certificates()
         add_device(cluster)
+        whole = time.monotonic()
         assert f'Cluster "{NAME}"' in arbitrator.inside("corosync-qnetd-tool", "-l")
         findings = json.loads(arbitrator.inside("thirdvote", "doctor", "--here", "--json", check=False))["findings"]
         assert {each["id"] for each in findings if each["level"] in ("failure", "warning")} == set(), findings
@@ -98,5 +100,18 @@ def test_from_nothing_to_three_votes(image: Image, tmp_path: Path) -> None:
         assert arbitrator.stop_server() == 0
         arbitrator.start_server()
         cluster.wait_all_votes()
-        assert cluster.watch.now[1].quorate
-        assert cluster.watch.now[2].quorate
+        second = podman("run", "--rm", *HERE, "--network", "none", "--volume", f"{arbitrator.volume}:{DATA}", image.tag, check=False)
+        assert second.returncode == 1
+        assert f"another thirdvote serve is running on {DATA}" in second.stderr
+        arbitrator.inside("thirdvote", "backup", f"{DATA}/backup")
+        assert arbitrator.stop_server() == 0
+        restored = tmp_path / "restored"
+        restored.mkdir()
+        os.chown(restored, USER, USER)
+        mounted = ("--volume", f"{restored}:{DATA}", "--volume", f"{arbitrator.volume / 'backup'}:/backup:ro")
+        podman("run", "--rm", *HERE, "--network", "none", *mounted, image.tag, "restore", "/backup")
+        arbitrator.volume = restored
+        arbitrator.start_server()
+        cluster.wait_all_votes()
+        assert "the ledger was removed or emptied: a cluster waits until no vote of before can count any more" in arbitrator.log
+        assert [change for node in (1, 2) for change in cluster.watch.lost_quorum(node, whole)] == []
