@@ -199,6 +199,10 @@ def test_links_and_rights(visitor: OpenSsh) -> None:
     assert re.search(r"-rw------- .* root +root .*qnetd-cacert\.crt", listed), listed
 
 
+UPLOAD_SECONDS_MAX = 120
+"""A second or two; but the enrolment steps back behind everything else that the machine does, and clusters may run beside it."""
+
+
 @pytest.mark.parametrize("options", [(), ("-O",)])
 def test_an_upload_without_end_is_ended(node: OpenSsh, enrolment: EnrolmentProcess, options: tuple[str, ...]) -> None:
     before = resident_kib(enrolment.pid)
@@ -209,7 +213,7 @@ def test_an_upload_without_end_is_ended(node: OpenSsh, enrolment: EnrolmentProce
     ended = node.scp(large, node.at("/tmp/large"), *options)
     assert ended.returncode != 0
     assert "/tmp/large would have more than 65536 bytes" in ended.stderr + " ".join(enrolment.texts())
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < UPLOAD_SECONDS_MAX
     assert resident_kib(enrolment.pid) - before < RESIDENT_GROWTH_KIB_MAX
     assert node.batch("exit").returncode == 0
 
