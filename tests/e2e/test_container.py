@@ -25,6 +25,8 @@ BYTES_ABOVE_BASE_MAX = 120_000_000
 def image(real_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     if programs := missing():
         pytest.skip(f"no container engine, or nothing to make a base from: {', '.join(programs)}")
+    if (engine := podman("info", check=False)).returncode != 0:
+        pytest.skip(f"podman can not run containers here: {engine.stderr.strip()}")
     made = Image(tmp_path_factory.mktemp("image"))
     yield made
     made.remove()
